@@ -1,0 +1,184 @@
+"""The one tree of settings: value, meaning, and where each came from.
+
+Order of precedence: a flag (`--set track.max_gap_s=0.8`), the environment (`ROLLCALL_TRACK__MAX_GAP_S`), `config.toml` in the
+workspace, the default here. No other module holds a default for any of these.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import BadInput
+
+ENV_PREFIX = "ROLLCALL_"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EngineSettings(Section):
+    idle_exit_s: float = Field(
+        900.0, ge=0, description="Seconds without a request, a job or a listener after which the engine ends itself; 0 keeps it running."
+    )
+    memory_limit_mb: int = Field(1024, ge=128, description="Memory DuckDB may use before it spills to disk.")
+    readers: int = Field(4, ge=1, le=32, description="Reads answered at the same time.")
+    workers: int = Field(0, ge=0, le=64, description="Worker processes of one job; 0 chooses by the number of cores.")
+    free_space_floor_mb: int = Field(500, ge=0, description="A job is not started with less free disk than this.")
+
+
+class ModelSettings(Section):
+    profile: Literal["auto", "insightface", "open", "embedded"] = Field(
+        "auto", description="Which family of models to use; auto takes the best that is installed."
+    )
+    provider: Literal["auto", "cpu", "cuda", "coreml"] = Field(
+        "auto", description="Where models run. A provider asked for by name and not really used is an error."
+    )
+
+
+class ObserveSettings(Section):
+    fps: float = Field(6.0, gt=0, le=60, description="Frames analysed per second of video.")
+    segment_s: float = Field(120.0, ge=2, description="Target length of a segment, the unit of commit.")
+    overlap_s: float = Field(1.0, gt=0, description="How far a segment sees into the next one.")
+    full_size: int = Field(640, ge=64, description="Long side of the picture given to the detector in a full look, pixels.")
+    small_size: int = Field(320, ge=64, description="Long side of the picture given to the detector in a small look, pixels.")
+    full_every_s: float = Field(1.0, ge=0, description="Longest time between two full looks inside a shot; 0 makes every look a full one.")
+    min_score: float = Field(0.3, gt=0, lt=1, description="Faces with a lower detector score are not kept at all.")
+    nms_iou: float = Field(0.4, gt=0, lt=1, description="Boxes overlapping more than this are one face.")
+    cut_threshold: float = Field(
+        3.0, gt=0, description="How far a frame's content change must stand out from its neighbours to be a cut (PySceneDetect's adaptive ratio)."
+    )
+    min_shot_s: float = Field(0.4, ge=0, description="No shot is shorter than this.")
+    chip_every_s: float = Field(0.5, gt=0, description="One candidate picture per face and this much time is kept for embedding.")
+
+
+class TrackSettings(Section):
+    high_score: float = Field(0.5, gt=0, lt=1, description="Detector score that starts a track.")
+    low_score: float = Field(0.3, gt=0, lt=1, description="Detector score that can continue a track.")
+    match_cost: float = Field(0.8, gt=0, description="Largest association cost that still joins a face to a track.")
+    max_gap_s: float = Field(1.0, ge=0, description="How long a lost track waits for its face within a shot.")
+    picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
+    split_similarity: float = Field(0.15, ge=-1, le=1, description="Two good faces of one track less similar than this split it.")
+    min_faces: int = Field(1, ge=1, description="Tracks with fewer faces are dropped.")
+
+
+class IdentitySettings(Section):
+    join_log_odds: float = Field(0.0, description="Average evidence (log odds) above which two clusters are joined.")
+    together_cost: float = Field(8.0, ge=0, description="Log odds against one person when two tracks are seen apart in the same frames.")
+    body_weight: float = Field(1.0, ge=0, description="Weight of upper-body appearance within a scene; 0 turns it off.")
+    thread_weight: float = Field(1.0, ge=0, description="Weight of the same place in a recurring camera set-up; 0 turns it off.")
+    scene_s: float = Field(90.0, gt=0, description="Clothes are compared between tracks at most this far apart.")
+    person_quality: float = Field(
+        0.35, ge=0, le=1, description="A cluster needs a track of at least this quality to be a person; what is left stays unidentified."
+    )
+    accept_probability: float = Field(0.8, gt=0, lt=1, description="A cluster is given a known name only above this probability.")
+    hub_neighbours: int = Field(5, ge=1, description="Neighbours used to measure how near to everything a face is.")
+
+
+class TotalsSettings(Section):
+    gap_s: float = Field(0.5, ge=0, description="Gaps up to this long inside one shot count as visible.")
+    draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")
+    seed: int = Field(20260101, description="Seed of the draws.")
+
+
+class Settings(Section):
+    engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine process.")
+    models: ModelSettings = Field(default_factory=ModelSettings, description="Which models run, and where.")
+    observe: ObserveSettings = Field(default_factory=ObserveSettings, description="Decoding, shots and detection.")
+    track: TrackSettings = Field(default_factory=TrackSettings, description="Tracks and the faces chosen from them.")
+    identity: IdentitySettings = Field(default_factory=IdentitySettings, description="Who is who.")
+    totals: TotalsSettings = Field(default_factory=TotalsSettings, description="Seconds and their intervals.")
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    tree: dict[str, dict[str, Any]] = {}
+    for name, value in flat.items():
+        section, _, key = name.partition(".")
+        tree.setdefault(section, {})[key] = value
+    return tree
+
+
+def names() -> list[str]:
+    """Every setting as `section.key`, in the order of the tree."""
+    return [f"{section}.{key}" for section, field in Settings.model_fields.items() for key in _section(field.annotation).model_fields]
+
+
+def _section(annotation: Any) -> type[Section]:
+    assert isinstance(annotation, type) and issubclass(annotation, Section)
+    return annotation
+
+
+def describe(name: str) -> tuple[Any, str]:
+    """Default and meaning of one setting."""
+    section, _, key = name.partition(".")
+    field = _section(Settings.model_fields[section].annotation).model_fields[key]
+    return field.default, str(field.description)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        tree = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not valid TOML: {error}.", "Correct the file or move it away.") from error
+    flat: dict[str, Any] = {}
+    for section, values in tree.items():
+        if not isinstance(values, dict):
+            raise BadInput(f"{path} sets {section!r} outside a section.", f"Write it under one of: {', '.join(Settings.model_fields)}.")
+        flat.update({f"{section}.{key}": value for key, value in values.items()})
+    return flat
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    return {name: environ[variable] for name in names() if (variable := ENV_PREFIX + name.replace(".", "__").upper()) in environ}
+
+
+def _check_names(flat: Mapping[str, Any], origin: str) -> None:
+    for name in flat:
+        if name not in names():
+            raise BadInput(f"{origin} sets {name!r}, which is not a setting.", "`rollcall config show` lists every setting.")
+
+
+class Config:
+    """The settings in force, and the origin of each (`default`, `file`, `environment` or `flag`)."""
+
+    def __init__(self, home: Path, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> None:
+        layers = {
+            "file": _from_file(home / "config.toml"),
+            "environment": _from_environment(os.environ if environ is None else environ),
+            "flag": dict(flags or {}),
+        }
+        flat: dict[str, Any] = {}
+        self.origin: dict[str, str] = dict.fromkeys(names(), "default")
+        for origin, values in layers.items():
+            _check_names(values, str(home / "config.toml") if origin == "file" else f"A {origin}" if origin == "flag" else "The environment")
+            flat.update(values)
+            self.origin.update(dict.fromkeys(values, origin))
+        self.settings = build(flat)
+
+
+def build(flat: Mapping[str, Any]) -> Settings:
+    """Settings from `section.key` values; text is read as the setting's type.
+
+    Raises:
+        BadInput: a name is unknown or a value does not fit.
+    """
+    try:
+        return Settings.model_validate(_nested(flat))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        hint = "`rollcall config show` gives each setting's meaning."
+        raise BadInput(f"Setting {name} cannot be {first.get('input')!r}: {first['msg']}.", hint) from error
+
+
+def flatten(settings: Settings) -> dict[str, Any]:
+    """All values as `section.key`."""
+    return {f"{section}.{key}": value for section, values in settings.model_dump().items() for key, value in values.items()}
