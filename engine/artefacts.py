@@ -1,0 +1,108 @@
+"""Stage results on disk: folders of Parquet tables and arrays, written whole or not at all, found again by their key.
+
+The artefact is the checkpoint: resuming, rebuilding and equality after a crash all rest on a folder that is either complete or absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from engine.tables import Observed, SegmentWindow, Tracked
+from store.atomic import sync_folder
+from store.commit_point import commit_point
+
+Kind = Literal["observe", "track", "identify"]
+
+
+class Artefacts:
+    """Artefacts of a workspace, by kind and key."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, kind: Kind, key: str) -> Path:
+        """Where the artefact is, or would be."""
+        return self.folder / kind / key[:2] / key
+
+    def exists(self, kind: Kind, key: str) -> bool:
+        """Whether the artefact is there, whole."""
+        return self.path(kind, key).is_dir()
+
+    def write(self, kind: Kind, key: str, *, tables: dict[str, pa.Table], arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
+        """Write an artefact; one that is already there stays, since equal keys mean equal content."""
+        target = self.path(kind, key)
+        if target.is_dir():
+            return
+        temporary = target.with_name(f".{key}.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            for name, table in tables.items():
+                pq.write_table(table, temporary / f"{name}.parquet", compression="zstd")
+            for name, array in arrays.items():
+                np.save(temporary / f"{name}.npy", array)
+            (temporary / "meta.json").write_text(json.dumps(meta, sort_keys=True))
+            for file in temporary.iterdir():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+            sync_folder(temporary)
+            commit_point("artefact.before_rename")
+            if not target.is_dir():
+                temporary.rename(target)
+                sync_folder(target.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def table(self, kind: Kind, key: str, name: str) -> pa.Table:
+        """One table of an artefact."""
+        return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True)
+
+    def array(self, kind: Kind, key: str, name: str) -> NDArray[Any]:
+        """One array of an artefact."""
+        return np.asarray(np.load(self.path(kind, key) / f"{name}.npy"))
+
+    def meta(self, kind: Kind, key: str) -> dict[str, Any]:
+        """The small facts kept with an artefact."""
+        found: dict[str, Any] = json.loads((self.path(kind, key) / "meta.json").read_text())
+        return found
+
+    def write_observed(self, key: str, observed: Observed) -> None:
+        """Keep what `observe` saw in a segment."""
+        tables = {"frames": observed.frames, "cuts": observed.cuts, "detections": observed.detections, "chips": observed.chips}
+        meta = {"window": vars(observed.window), "step_us": observed.step_us, "frame_size": list(observed.frame_size)}
+        self.write("observe", key, tables=tables, arrays={}, meta=meta)
+        commit_point("observe.written")
+
+    def observed(self, key: str) -> Observed:
+        """What `observe` saw in a segment."""
+        meta = self.meta("observe", key)
+        return Observed(
+            window=SegmentWindow(**meta["window"]),
+            step_us=meta["step_us"],
+            frame_size=(meta["frame_size"][0], meta["frame_size"][1]),
+            **{name: self.table("observe", key, name) for name in ("frames", "cuts", "detections", "chips")},
+        )
+
+    def write_tracked(self, key: str, tracked: Tracked) -> None:
+        """Keep the tracks of a segment."""
+        tables = {"tracked": tracked.tracked, "picks": tracked.picks}
+        self.write("track", key, tables=tables, arrays={"vectors": tracked.vectors}, meta={"window": vars(tracked.window)})
+        commit_point("track.written")
+
+    def tracked(self, key: str) -> Tracked:
+        """The tracks of a segment."""
+        return Tracked(
+            window=SegmentWindow(**self.meta("track", key)["window"]),
+            tracked=self.table("track", key, "tracked"),
+            picks=self.table("track", key, "picks"),
+            vectors=self.array("track", key, "vectors"),
+        )

@@ -1,0 +1,174 @@
+"""The engine daemon: the process that owns the store, speaking HTTP over a Unix socket only its user can open."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from engine.errors import RollcallError
+from engine.operations import registry
+from engine.operations.spec import digest as spec_digest
+from engine.platform import private_folder, socket_path
+from engine.service import Engine
+from engine.version import VERSION
+
+log = logging.getLogger("rollcall.daemon")
+CHECKPOINT_AFTER_S = 5.0
+HEARTBEAT_S = 15.0
+
+
+class Daemon:
+    """Serves one engine until it is stopped or has been idle long enough."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._busy = 0
+        self._last_use = time.monotonic()
+        self._dirty = True
+        self._server: uvicorn.Server | None = None
+
+    def app(self) -> Starlette:
+        """The routes: `POST /op/{name}`, `GET /events?after=SEQ`, `GET /ping`, `POST /stop`."""
+        return Starlette(
+            routes=[
+                Route("/op/{name}", self._operation, methods=["POST"]),
+                Route("/events", self._events, methods=["GET"]),
+                Route("/ping", self._ping, methods=["GET"]),
+                Route("/stop", self._stop, methods=["POST"]),
+            ]
+        )
+
+    async def _operation(self, request: Request) -> Response:
+        self._busy += 1
+        try:
+            body = await request.json()
+            result = await registry.invoke(
+                self.engine,
+                request.path_params["name"],
+                body.get("parameters") or {},
+                actor=str(body.get("actor")),
+                idem_key=body.get("idem_key"),
+            )
+            return JSONResponse({"result": result})
+        except RollcallError as error:
+            return JSONResponse({"error": error.as_dict()}, status_code=error.http_status)
+        except Exception as error:  # a request must be answered whatever happened; the cause goes to the log
+            log.exception("operation %s", request.path_params["name"])
+            wrapped = RollcallError(f"{type(error).__name__}: {error}.", "See engine.log in the workspace.")
+            return JSONResponse({"error": wrapped.as_dict()}, status_code=500)
+        finally:
+            self._busy -= 1
+            self._last_use = time.monotonic()
+            self._dirty = True
+
+    async def _events(self, request: Request) -> Response:
+        after = int(request.query_params.get("after", self.engine.events.last))
+        return StreamingResponse(self._event_lines(after), media_type="application/x-ndjson")
+
+    async def _event_lines(self, after: int) -> AsyncIterator[bytes]:
+        yield json.dumps({"seq": self.engine.events.last, "kind": "hello"}).encode() + b"\n"
+        async for event in self.engine.events.follow(after):
+            yield json.dumps(event, default=str).encode() + b"\n"
+
+    async def _ping(self, request: Request) -> Response:
+        return JSONResponse({"version": VERSION, "pid": os.getpid(), "home": str(self.engine.home), "spec": spec_digest()})
+
+    async def _stop(self, request: Request) -> Response:
+        self.stop()
+        return JSONResponse({"pid": os.getpid()})
+
+    def stop(self) -> None:
+        """End serving once the requests under way are answered."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Answer requests on a bound socket until stopped."""
+        config = uvicorn.Config(self.app(), log_config=None, lifespan="off", access_log=False, timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        async with anyio.create_task_group() as group, self.engine.lifespan():
+            await self.engine.recover()
+            group.start_soon(self._watch_idle)
+            await self._server.serve(sockets=[listener])
+            group.cancel_scope.cancel()
+
+    async def _watch_idle(self) -> None:
+        """Checkpoint when work has paused; end the process when nobody has needed it for long."""
+        idle_exit_s = self.engine.config.settings.engine.idle_exit_s
+        while True:
+            await anyio.sleep(min(1.0, idle_exit_s or 1.0))
+            if self._busy or self.engine.jobs.handles or self.engine.events.listeners:
+                self._last_use = time.monotonic()
+                continue
+            idle = time.monotonic() - self._last_use
+            if self._dirty and idle >= CHECKPOINT_AFTER_S:
+                self._dirty = False
+                await self.engine.in_thread(self.engine.database.checkpoint)
+            if idle_exit_s and idle >= idle_exit_s:
+                log.info("idle for %.0f s: ending", idle)
+                self.stop()
+                return
+
+
+def bind(path: Path) -> socket.socket:
+    """A listening Unix socket with mode 0600 in a folder with mode 0700. The caller owns the library, so a socket left there is stale."""
+    private_folder(path.parent)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(mask)
+    listener.listen(128)
+    return listener
+
+
+def _log_to(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(home / "engine.log", maxBytes=5_000_000, backupCount=2)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def run(home: Path) -> None:
+    """Own the workspace and serve it until stopped.
+
+    Raises:
+        StoreLocked: another engine owns it.
+        StoreVersion: a newer version wrote it.
+    """
+    _log_to(home)
+    engine = Engine(home)
+    try:
+        path = socket_path(home)
+        listener = bind(path)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        log.info("engine %s of %s, process %d", VERSION, home, os.getpid())
+        try:
+            anyio.run(Daemon(engine).serve, listener)
+        finally:
+            listener.close()
+            path.unlink(missing_ok=True)
+    finally:
+        engine.close()
+
+
+def describe(home: Path) -> dict[str, Any]:
+    """Where the daemon of a workspace listens and logs."""
+    return {"home": str(home), "socket": str(socket_path(home)), "log": str(home / "engine.log")}

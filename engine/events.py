@@ -1,0 +1,55 @@
+"""The event stream: what changed, in order, for every surface that listens."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+
+KEPT = 10_000
+
+
+class Events:
+    """A bounded log of events with rising sequence numbers, which go on rising over restarts. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self._log: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._seq = time.time_ns() // 1000
+        self._changed = anyio.Event()
+        self.listeners = 0
+
+    @property
+    def last(self) -> int:
+        """Sequence number of the newest event."""
+        return self._seq
+
+    def publish(self, kind: str, **data: Any) -> None:
+        """Append an event and wake the listeners."""
+        self._seq += 1
+        self._log.append({"seq": self._seq, "kind": kind, **data})
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def follow(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """Events after a sequence number, then new ones as they come.
+
+        When some of them are no longer kept the first is `{"kind": "reset"}`: read everything afresh.
+        """
+        self.listeners += 1
+        try:
+            if after and (after > self._seq or (self._log and after < self._log[0]["seq"] - 1) or (not self._log and after < self._seq)):
+                yield {"seq": self._seq, "kind": "reset"}
+                after = self._seq
+            while True:
+                changed = self._changed
+                fresh = [event for event in self._log if event["seq"] > after]
+                for event in fresh:
+                    after = event["seq"]
+                    yield event
+                if not fresh:
+                    await changed.wait()
+        finally:
+            self.listeners -= 1

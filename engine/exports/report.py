@@ -1,0 +1,96 @@
+"""What an export holds, as typed tables; each format file only writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+TOTALS = pa.schema(
+    [
+        ("episode_id", pa.int64()),
+        ("run_id", pa.int64()),
+        ("name", pa.string()),
+        ("person_id", pa.int64()),
+        ("kind", pa.string()),
+        ("visual_s", pa.float64()),
+        ("visual_low_s", pa.float64()),
+        ("visual_high_s", pa.float64()),
+        ("solo_s", pa.float64()),
+        ("solo_low_s", pa.float64()),
+        ("solo_high_s", pa.float64()),
+        ("confidence", pa.float64()),
+        ("tracks_count", pa.int64()),
+        ("faces_count", pa.int64()),
+        ("first_s", pa.float64()),
+        ("last_s", pa.float64()),
+    ]
+)
+
+SEGMENTS = pa.schema(
+    [
+        ("episode_id", pa.int64()),
+        ("run_id", pa.int64()),
+        ("name", pa.string()),
+        ("person_id", pa.int64()),
+        ("track_id", pa.int64()),
+        ("cluster_id", pa.int64()),
+        ("shot", pa.int64()),
+        ("segment_start_s", pa.float64()),
+        ("segment_end_s", pa.float64()),
+        ("duration_s", pa.float64()),
+        ("confidence", pa.float64()),
+        ("source", pa.string()),
+        ("faces_count", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One exported table (schema TOTALS or SEGMENTS) and the lineage that goes with it."""
+
+    rows: pa.Table
+    lineage: dict[str, Any]
+
+
+def totals_table(episode_id: int, run_id: int, people: list[dict[str, Any]]) -> pa.Table:
+    """One row a person, most seen first."""
+    return pa.Table.from_pylist(
+        [
+            {
+                **row,
+                "episode_id": episode_id,
+                "run_id": run_id,
+                "tracks_count": row["tracks"],
+                "faces_count": row["faces"],
+                "first_s": row["first_us"] / 1e6,
+                "last_s": row["last_us"] / 1e6,
+            }
+            for row in people
+        ],
+        schema=TOTALS,
+    )
+
+
+def segments_table(episode_id: int, run_id: int, tracks: list[dict[str, Any]]) -> pa.Table:
+    """One row a track, in time order; unidentified tracks have neither name nor person."""
+    return pa.Table.from_pylist(
+        [
+            {
+                **row,
+                "episode_id": episode_id,
+                "run_id": run_id,
+                "name": row["person"],
+                "segment_start_s": row["start_us"] / 1e6,
+                "segment_end_s": row["end_us"] / 1e6,
+                "duration_s": (row["end_us"] - row["start_us"]) / 1e6,
+                "confidence": row["probability"],
+                "source": row["label_source"],
+                "faces_count": row["faces"],
+            }
+            for row in tracks
+        ],
+        schema=SEGMENTS,
+    )

@@ -1,0 +1,91 @@
+"""Health of the engine and its store; the settings in force."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any
+
+from pydantic import Field
+
+from engine import config
+from engine.operations.registry import Context, Params, Result, operation
+from engine.version import VERSION
+from store import integrity
+
+
+class Nothing(Params):
+    pass
+
+
+class Health(Result):
+    version: str
+    pid: int
+    home: str
+    shows: int
+    episodes: int
+    people: int
+    jobs_unfinished: int
+    database_bytes: int
+    artefact_bytes: int
+    free_bytes: int
+    models: dict[str, Any]
+    problems: list[str] = Field(description="What is wrong, each with what to do; empty when all is well.")
+
+
+@operation("read", "admin", params=Nothing, result=Health)
+def health_show(context: Context, p: Nothing) -> Health:
+    """Show whether the engine, its store, disk and models are well, and what to do about what is not."""
+    from engine.operations.models import chosen
+
+    engine = context.engine
+    counts = engine.database.row(
+        """SELECT (SELECT count(*) FROM show) AS shows, (SELECT count(*) FROM episode) AS episodes, (SELECT count(*) FROM person) AS people,
+           (SELECT count(*) FROM job WHERE state IN ('queued', 'running')) AS jobs_unfinished"""
+    )
+    assert counts is not None
+    problems = [*integrity.check(engine.database), *(f"A journalled change could not be replayed: {line}" for line in engine.unreplayed)]
+    free = shutil.disk_usage(engine.home).free
+    floor_mb = engine.config.settings.engine.free_space_floor_mb
+    if free < floor_mb << 20:
+        problems.append(f"{free >> 20} MB of disk are free, under the floor of {floor_mb} MB: no job will start. Free some space.")
+    return Health(
+        version=VERSION,
+        pid=os.getpid(),
+        home=str(engine.home),
+        **counts,
+        database_bytes=engine.database.path.stat().st_size,
+        artefact_bytes=sum(file.stat().st_size for file in engine.artefacts.folder.rglob("*") if file.is_file()),
+        free_bytes=free,
+        models=chosen(engine),
+        problems=problems,
+    )
+
+
+class Setting(Result):
+    name: str
+    value: Any
+    origin: str
+    meaning: str
+
+
+class ConfigShow(Result):
+    file: str
+    settings: list[Setting]
+
+
+class ConfigParams(Params):
+    section: str | None = Field(None, description="Only this section, for instance track.", json_schema_extra={"positional": True})
+
+
+@operation("read", "admin", params=ConfigParams, result=ConfigShow)
+def config_show(context: Context, p: ConfigParams) -> ConfigShow:
+    """Show every setting: its value, what it means and where the value came from."""
+    current = context.engine.config
+    values = config.flatten(current.settings)
+    rows = [
+        Setting(name=name, value=values[name], origin=current.origin[name], meaning=config.describe(name)[1])
+        for name in config.names()
+        if p.section is None or name.split(".")[0] == p.section
+    ]
+    return ConfigShow(file=str(context.engine.home / "config.toml"), settings=rows)

@@ -1,0 +1,135 @@
+"""The registry: every operation once, typed, and the one `invoke` all surfaces end in."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.errors import BadInput, NotFound
+from engine.operations import policy
+
+if TYPE_CHECKING:
+    from engine.service import Engine
+    from store.database import Command
+
+Effect = Literal["read", "write", "destroy"]
+Toolset = Literal["catalog", "review", "totals", "export", "jobs", "admin"]
+
+
+class Params(BaseModel):
+    """Parameters of an operation. A field with `json_schema_extra={"positional": True}` is given by position on the command line."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Result(BaseModel):
+    """Result of an operation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an operation acts on, for whom, and the key under which a repeat of it is recognised."""
+
+    engine: Engine
+    actor: policy.Actor
+    idem_key: str
+
+    def command(self, op: str, parameters: Params) -> AbstractContextManager[Command]:
+        """The transaction in which a writing operation makes its change, journalled and recognised when repeated."""
+        raw = parameters.model_dump(mode="json", exclude_unset=True)
+        return self.engine.database.command(op, raw, actor=str(self.actor), key=self.idem_key)
+
+
+Run = Callable[[Context, Any], Result] | Callable[[Context, Any], Awaitable[Result]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation. `key` is its default key in the terminal UI; a `blocking` one runs on a worker thread."""
+
+    name: str
+    effect: Effect
+    idempotent: bool
+    toolset: Toolset
+    doc: str
+    params: type[Params]
+    result: type[Result]
+    run: Run
+    blocking: bool
+    key: str | None = None
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(
+    effect: Effect,
+    toolset: Toolset,
+    *,
+    params: type[Params],
+    result: type[Result],
+    idempotent: bool = True,
+    key: str | None = None,
+) -> Callable[[Run], Run]:
+    """Register a function as the operation of its own name; its docstring's first paragraph says when to use it.
+
+    A plain function is run on a worker thread, a coroutine function on the event loop.
+    """
+
+    def register(run: Run) -> Run:
+        from inspect import cleandoc, iscoroutinefunction
+
+        doc = " ".join(cleandoc(run.__doc__ or "").split("\n\n")[0].split())
+        assert doc, f"{run.__name__} needs a docstring"
+        assert run.__name__ not in OPERATIONS, run.__name__
+        OPERATIONS[run.__name__] = Operation(run.__name__, effect, idempotent, toolset, doc, params, result, run, not iscoroutinefunction(run), key)
+        return run
+
+    return register
+
+
+def find(name: str) -> Operation:
+    """The operation of that name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = OPERATIONS.get(name)
+    if found is None:
+        raise NotFound(f"There is no operation {name!r}.", "`rollcall --help` lists them.")
+    return found
+
+
+def validate(op: Operation, raw: dict[str, Any]) -> Params:
+    """Typed parameters.
+
+    Raises:
+        BadInput: names every parameter at fault.
+    """
+    try:
+        return op.params.model_validate(raw)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'parameters'}: {fault['msg']}" for fault in error.errors())
+        raise BadInput(f"{op.name}: {faults}.") from error
+
+
+async def invoke(engine: Engine, name: str, raw: dict[str, Any], *, actor: str, idem_key: str | None = None) -> dict[str, Any]:
+    """Validate, authorise, run; the only way any surface changes or reads anything.
+
+    Raises:
+        RollcallError: with a code, a sentence and a next step; nothing else is raised on purpose.
+    """
+    op = find(name)
+    who = policy.Actor.parse(actor)
+    parameters = validate(op, raw)
+    policy.authorise(who, op)
+    context = Context(engine, who, idem_key or uuid.uuid4().hex)
+    result = await engine.run_operation(op, context, parameters)
+    return result.model_dump(mode="json")

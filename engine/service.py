@@ -1,0 +1,102 @@
+"""The engine: the stores it owns, the settings in force, the jobs it runs. One per process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from engine.artefacts import Artefacts
+from engine.config import Config
+from engine.errors import RollcallError, StoreLocked, StoreVersion
+from engine.events import Events
+from engine.jobs import JobRunner
+from engine.operations import everything, registry
+from store.database import Database
+from store.errors import Locked, NewerSchema
+from store.media import Media
+from store.vectors import Vectors
+
+if TYPE_CHECKING:
+    from engine.operations.registry import Context, Operation, Params, Result
+
+everything.load()
+log = logging.getLogger("rollcall.engine")
+T = TypeVar("T")
+
+
+def open_database(home: Path, memory_limit_mb: int) -> Database:
+    """The library of a workspace, owned by this process.
+
+    Raises:
+        StoreLocked: another process owns it.
+        StoreVersion: a newer version wrote it.
+    """
+    try:
+        return Database(home, memory_limit_mb)
+    except Locked as error:
+        hint = "Use that engine, or end it with `rollcall engine stop`."
+        raise StoreLocked(f"{home} is in use by process {error.owner or 'unknown'}.", hint) from error
+    except NewerSchema as error:
+        message = f"{home} was written by a newer rollcall (schema {error.found}; this version knows {error.known})."
+        raise StoreVersion(message, "Upgrade rollcall; nothing was changed.") from error
+
+
+class Engine:
+    """Everything an operation can reach."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.config = Config(home)
+        self.database = open_database(home, self.config.settings.engine.memory_limit_mb)
+        self.vectors = Vectors(home / "vectors")
+        self.media = Media(home / "media")
+        self.artefacts = Artefacts(home / "artefacts")
+        self.exports = home / "exports"
+        self.events = Events()
+        self.jobs = JobRunner(self)
+        self.unreplayed: list[str] = []
+        self._threads = anyio.CapacityLimiter(self.config.settings.engine.readers)
+
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a blocking function on one of the engine's threads."""
+        return await anyio.to_thread.run_sync(partial(function, *args), limiter=self._threads)
+
+    async def run_operation(self, op: Operation, context: Context, parameters: Params) -> Result:
+        """Run an operation where it belongs and tell the listeners when it changed something."""
+        if op.blocking:
+            result: Any = await self.in_thread(op.run, context, parameters)
+        else:
+            result = await op.run(context, parameters)  # type: ignore[misc]
+        if op.effect != "read":
+            self.events.publish("changed", operation=op.name, actor=str(context.actor))
+        return result  # type: ignore[no-any-return]
+
+    async def recover(self) -> None:
+        """Bring back what a crash interrupted: unfinished vector writes, journalled commands, jobs."""
+        swept = await self.in_thread(self.vectors.sweep, self.database)
+        if swept:
+            log.warning("removed %d vectors of runs that were never committed", swept)
+        for line in self.database.journal.pending(self.database.known_keys()):
+            try:
+                await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
+                log.warning("replayed %s of %s from the journal", line["operation"], line["at"])
+            except RollcallError as error:
+                self.unreplayed.append(f"{line['operation']} of {line['at']}: {error}")
+                log.error("could not replay %s of %s: %s", line["operation"], line["at"], error)
+        await self.jobs.resume()
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Runs the jobs while the block is open."""
+        return self.jobs.open()
+
+    def close(self) -> None:
+        """Checkpoint and let the library go."""
+        self.database.close()

@@ -1,0 +1,171 @@
+"""The small client of the engine: standard library only, so that a command line or a screen starts at once."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EngineUnavailable, from_dict
+from engine.platform import operator, socket_path
+
+START_TIMEOUT_S = 60.0
+SPEC_PATH = Path(__file__).parent / "spec.json"
+
+
+def operations() -> dict[str, dict[str, Any]]:
+    """Every operation by name, from the generated spec."""
+    return {op["name"]: op for op in json.loads(SPEC_PATH.read_text())["operations"]}
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        super().__init__("engine", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class Client:
+    """Talks to the engine of one workspace, starting it when none runs."""
+
+    def __init__(self, home: Path, actor: str | None = None) -> None:
+        self.home = home
+        self.actor = actor or operator()
+        self._path = socket_path(home)
+        self._checked = False
+
+    def call(self, name: str, parameters: dict[str, Any] | None = None, *, idem_key: str | None = None) -> dict[str, Any]:
+        """Run an operation; a connection lost on the way is tried again under the same key, so nothing is done twice.
+
+        Raises:
+            RollcallError: what the operation raised, or EngineUnavailable.
+        """
+        body = {"parameters": parameters or {}, "actor": self.actor, "idem_key": idem_key or uuid.uuid4().hex}
+        for attempt in (1, 2, 3):
+            self.ensure_running()
+            try:
+                answer = self._request("POST", f"/op/{name}", body)
+            except (OSError, http.client.HTTPException) as error:
+                self._checked = False
+                if attempt == 3:
+                    raise EngineUnavailable(f"The engine went away while it worked on {name} ({error}).", "Run the command again.") from error
+                time.sleep(0.2 * attempt)
+                continue
+            if "error" in answer:
+                raise from_dict(answer["error"])
+            result: dict[str, Any] = answer["result"]
+            return result
+        raise AssertionError("unreachable")
+
+    def events(self, after: int | None = None) -> Iterator[dict[str, Any]]:
+        """Events as they happen; the first is `hello` with the current sequence number. Ends when the engine does."""
+        self.ensure_running()
+        connection = _UnixConnection(self._path, timeout=None)
+        try:
+            connection.request("GET", "/events" + (f"?after={after}" if after is not None else ""))
+            response = connection.getresponse()
+            while line := response.readline():
+                yield json.loads(line)
+        except (OSError, http.client.HTTPException):
+            return
+        finally:
+            connection.close()
+
+    def ping(self) -> dict[str, Any] | None:
+        """Who answers on the socket; None when nobody does."""
+        try:
+            return self._request("GET", "/ping", None, timeout=10)
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def stop(self, timeout_s: float = 30.0) -> bool:
+        """End the engine and wait until it has let the library go; False when none ran."""
+        answer = self.ping()
+        if answer is None:
+            return False
+        self._request("POST", "/stop", {})
+        deadline = time.monotonic() + timeout_s
+        while _alive(int(answer["pid"])) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._checked = False
+        return True
+
+    def ensure_running(self) -> None:
+        """Start the engine when none runs.
+
+        Raises:
+            EngineUnavailable: it cannot be started, or one of another version runs.
+        """
+        if self._checked:
+            return
+        answer = self.ping() or self._start()
+        if answer["spec"] != hashlib.sha256(SPEC_PATH.read_bytes()).hexdigest()[:16]:
+            message = f"An engine of another version ({answer['version']}, process {answer['pid']}) runs for {self.home}."
+            raise EngineUnavailable(message, "End it with `rollcall engine stop`; its jobs go on with the new one.")
+        self._checked = True
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None, timeout: float | None = None) -> dict[str, Any]:
+        connection = _UnixConnection(self._path, timeout)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, {"content-type": "application/json"})
+            answer: dict[str, Any] = json.loads(connection.getresponse().read())
+            return answer
+        finally:
+            connection.close()
+
+    def _start(self) -> dict[str, Any]:
+        """Start a detached engine and wait for its first answer; of several started at once the library's lock lets one live."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "engine.log").open("ab") as log:
+            command = [sys.executable, "-m", "tools.serve", "--home", str(self.home)]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            answer = self.ping()
+            if answer is not None:
+                return answer
+            if process.poll() not in (None, 0):
+                self._give_up(process.returncode)
+            time.sleep(0.02)
+        raise EngineUnavailable(f"The engine did not answer within {START_TIMEOUT_S:.0f} s.", f"See {self.home / 'engine.log'}.")
+
+    def _give_up(self, status: int) -> None:
+        """The engine we started has ended: another one may have won, else say why ours could not start."""
+        for _ in range(50):
+            if self.ping() is not None:
+                return
+            time.sleep(0.1)
+        reason = self.home / "engine.error.json"
+        if reason.exists():
+            error = from_dict(json.loads(reason.read_text()))
+            raise error
+        raise EngineUnavailable(f"The engine ended at once (exit status {status}).", f"See {self.home / 'engine.log'}.")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not _zombie(pid)
+
+
+def _zombie(pid: int) -> bool:
+    """A child of ours that has ended but was not waited for."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return False

@@ -1,0 +1,38 @@
+"""Named moments at which a kill must lose nothing; the crash tests die exactly there.
+
+`ROLLCALL_CRASH_AT=name` (or `name:n` for the n-th passage) makes the process kill itself with SIGKILL at that point.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+
+COMMIT_POINTS = (
+    "artefact.before_rename",
+    "observe.written",
+    "track.written",
+    "identify.written",
+    "run.allocated",
+    "vectors.added",
+    "vectors.synced",
+    "run.before_commit",
+    "run.committed",
+    "journal.appended",
+    "command.committed",
+    "job.finished",
+)
+_passed: Counter[str] = Counter()
+
+
+def commit_point(name: str) -> None:
+    """Mark a commit point; does nothing unless the environment asks for a crash here."""
+    wanted = os.environ.get("ROLLCALL_CRASH_AT")
+    if not wanted:
+        return
+    assert name in COMMIT_POINTS, name
+    _passed[name] += 1
+    target, _, nth = wanted.partition(":")
+    if target == name and _passed[name] == int(nth or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

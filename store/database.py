@@ -1,0 +1,241 @@
+"""The one owner of the DuckDB file: lock, cursors, one writer lane, commands with their journal, checkpoints."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from store import migrations
+from store.commit_point import commit_point
+from store.errors import Locked
+from store.journal import Journal
+
+
+def now() -> datetime:
+    """The present moment as the store keeps it: UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Transaction:
+    """The writer lane while one transaction holds it."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement and drop its result."""
+        self._cursor.execute(sql, list(parameters)).fetchall()
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows as this transaction sees them."""
+        return _rows(self._cursor, sql, parameters)
+
+    def next_id(self, table: str, column: str) -> int:
+        """One past the largest id: a crash before the commit burns nothing."""
+        return int(self.rows(f"SELECT coalesce(max({column}), 0) + 1 AS id FROM {table}")[0]["id"])
+
+    def insert(self, table: str, **values: Any) -> None:
+        """Insert one row."""
+        columns = ", ".join(values)
+        self.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(values))})", [_cell(v) for v in values.values()])
+
+    def insert_arrow(self, table: str, rows: pa.Table) -> None:
+        """Insert a whole Arrow table by column name, in its order."""
+        if not rows.num_rows:
+            return
+        self._cursor.register("incoming", rows)
+        try:
+            columns = ", ".join(rows.column_names)
+            self.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM incoming")
+        finally:
+            self._cursor.unregister("incoming")
+
+
+class Command:
+    """A change asked for from outside: its transaction, and the answer that a repeat of it will get."""
+
+    def __init__(self, transaction: Transaction, replayed: dict[str, Any] | None) -> None:
+        self.transaction = transaction
+        self.replayed = replayed
+        self.result: dict[str, Any] = {}
+
+
+class Database:
+    """The library's tables. One per process, and one process per library."""
+
+    def __init__(self, home: Path, memory_limit_mb: int = 1024) -> None:
+        """Take the library's lock, open or create its database and bring the schema up to date.
+
+        Raises:
+            Locked: another process owns the library.
+            NewerSchema: the library was written by a newer version.
+        """
+        self.home = home
+        self.path = home / "library.duckdb"
+        self._memory_limit_mb = memory_limit_mb
+        home.mkdir(parents=True, exist_ok=True)
+        self._lock_file = _take_lock(home / "library.lock")
+        self._writer = threading.RLock()
+        self._local = threading.local()
+        try:
+            self._root = migrations.open_current(self.path, self._connect)
+            self.journal = Journal(home / "journal" / "commands.jsonl")
+        except BaseException:
+            self._lock_file.close()
+            raise
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        spill = self.home / "tmp"
+        spill.mkdir(exist_ok=True)
+        return duckdb.connect(
+            str(self.path),
+            config={
+                "memory_limit": f"{self._memory_limit_mb}MB",
+                "threads": str(min(4, os.cpu_count() or 1)),
+                "temp_directory": str(spill),
+                # A low threshold rewrites the metadata block often, and each rewrite is a window for a torn block.
+                "checkpoint_threshold": "256MB",
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+            },
+        )
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """This thread's own cursor: a connection shared by threads gives wrong rows."""
+        if getattr(self._local, "root", None) is not self._root:
+            self._local.root = self._root
+            self._local.cursor = self._root.cursor()
+        cursor: duckdb.DuckDBPyConnection = self._local.cursor
+        return cursor
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """A read, fully materialised (a half-read result would hold up checkpoints); the query limits its own rows."""
+        return _rows(self._cursor(), sql, parameters)
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any] | None:
+        """The first row of a read, or None."""
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """A bulk read as one Arrow table, uncapped."""
+        return self._cursor().sql(sql, params=list(parameters)).to_arrow_table()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """One transaction in the writer lane; rolled back when the block raises."""
+        with self._writer:
+            cursor = self._cursor()
+            cursor.begin()
+            try:
+                yield Transaction(cursor)
+            except BaseException:
+                _roll_back(cursor)
+                raise
+            try:
+                cursor.commit()
+            except duckdb.FatalException:
+                # A checkpoint that failed after a durable commit also arrives here, and the instance is unusable either way.
+                self.reopen()
+                raise
+
+    @contextmanager
+    def command(self, operation: str, parameters: dict[str, Any], *, actor: str, key: str) -> Iterator[Command]:
+        """A change from outside: recognised when repeated, journalled before it is committed.
+
+        The block does its work in `command.transaction` and leaves its answer in `command.result`; when `command.replayed` is set it
+        was done before and the block must change nothing.
+        """
+        with self._writer:
+            known = self.row("SELECT result FROM command WHERE idem_key = ?", [key])
+            if known is not None:
+                yield Command(Transaction(self._cursor()), json.loads(known["result"]))
+                return
+            at, journalled = now(), False
+            try:
+                with self.write() as transaction:
+                    command = Command(transaction, None)
+                    yield command
+                    transaction.insert(
+                        "command",
+                        seq=transaction.next_id("command", "seq"),
+                        idem_key=key,
+                        at=at,
+                        actor=actor,
+                        operation=operation,
+                        parameters=parameters,
+                        result=command.result,
+                    )
+                    self.journal.append({"key": key, "at": at, "actor": actor, "operation": operation, "parameters": parameters})
+                    journalled = True
+                    commit_point("journal.appended")
+            except duckdb.Error:
+                if self.row("SELECT seq FROM command WHERE idem_key = ?", [key]) is None:
+                    if journalled:
+                        self.journal.append({"abort": key})
+                    raise
+            commit_point("command.committed")
+
+    def known_keys(self) -> set[str]:
+        """Keys of all committed commands."""
+        return set(self.arrow("SELECT idem_key FROM command").column(0).to_pylist())
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file; called when idle, after bulk loads and before closing."""
+        with self._writer:
+            self._cursor().execute("CHECKPOINT").fetchall()
+
+    def reopen(self) -> None:
+        """Replace a connection DuckDB has invalidated."""
+        self._root.close()
+        self._root = self._connect()
+
+    def close(self) -> None:
+        """Checkpoint, close the file and let the lock go."""
+        with self._writer:
+            self._root.execute("CHECKPOINT").fetchall()
+            self._root.close()
+            self.journal.close()
+            self._lock_file.close()
+
+
+def _take_lock(path: Path) -> Any:
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        owner = file.read().strip()
+        file.close()
+        raise Locked(owner) from error
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cursor.rollback()
+    except duckdb.Error:
+        return  # DuckDB has already ended the transaction
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
+    result = cursor.execute(sql, list(parameters))
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, default=str) if isinstance(value, dict) else value

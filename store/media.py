@@ -1,0 +1,27 @@
+"""Pixels by content: a file's name is the SHA-256 of its bytes, so storing one twice is free and a half-written one never has a name."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from store.atomic import atomic_write
+
+
+class Media:
+    """Content-addressed files under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, data: bytes, suffix: str = ".jpg") -> str:
+        """Store bytes; returns their digest with the suffix, which `path` understands."""
+        name = hashlib.sha256(data).hexdigest() + suffix
+        target = self.path(name)
+        if not target.exists():
+            atomic_write(target, data)
+        return name
+
+    def path(self, name: str) -> Path:
+        """Where the file of that name is, or would be."""
+        return self.folder / name[:2] / name

@@ -1,0 +1,198 @@
+"""Machine results of a run: allocated, loaded in one sorted transaction, read back page by page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from store.commit_point import commit_point
+from store.database import Database, Transaction, now
+
+RESULT_TABLES = (
+    "segment",
+    "shot",
+    "detection",
+    "track",
+    "track_embedding",
+    "cluster",
+    "membership",
+    "posterior",
+    "assignment",
+    "screen_time",
+    "co_presence",
+)
+"""Tables loaded with a run, in the order they are written."""
+
+
+def allocate_run(database: Database, episode_id: int, key: str, **values: Any) -> int:
+    """The id of a run to be loaded; an earlier attempt at the same one that never got to its commit is taken over."""
+    with database.write() as transaction:
+        found = transaction.rows("SELECT run_id FROM run WHERE episode_id = ? AND key = ? AND state = 'loading'", [episode_id, key])
+        if found:
+            return int(found[0]["run_id"])
+        run_id = transaction.next_id("run", "run_id")
+        transaction.insert("run", run_id=run_id, episode_id=episode_id, key=key, state="loading", created_at=now(), unidentified_s=0.0, **values)
+    commit_point("run.allocated")
+    return run_id
+
+
+def load_run(transaction: Transaction, run_id: int, episode_id: int, tables: dict[str, pa.Table], unidentified_s: float) -> None:
+    """Write a run's tables and make it the active run of its episode, in the transaction given."""
+    for name in RESULT_TABLES:
+        transaction.execute(f"DELETE FROM {name} WHERE run_id = ?", [run_id])
+        rows = tables[name]
+        ids = {"run_id": run_id, "episode_id": episode_id}
+        for column, value in ids.items():
+            rows = rows.append_column(column, pa.array([value] * rows.num_rows, pa.int64()))
+        transaction.insert_arrow(name, rows)
+    transaction.execute("UPDATE run SET state = 'committed', committed_at = ?, unidentified_s = ? WHERE run_id = ?", [now(), unidentified_s, run_id])
+    activate_run(transaction, episode_id, run_id)
+    commit_point("run.before_commit")
+
+
+def activate_run(transaction: Transaction, episode_id: int, run_id: int) -> None:
+    """Make a committed run the one an episode shows."""
+    transaction.execute("UPDATE episode SET active_run_id = ? WHERE episode_id = ?", [run_id, episode_id])
+
+
+def committed_run(database: Database, episode_id: int, key: str) -> int | None:
+    """The committed run of an episode under that key."""
+    found = database.row("SELECT run_id FROM run WHERE episode_id = ? AND key = ? AND state = 'committed'", [episode_id, key])
+    return int(found["run_id"]) if found else None
+
+
+def run(database: Database, run_id: int) -> dict[str, Any] | None:
+    """One run with its settings, models and stage keys."""
+    found = database.row("SELECT * FROM run WHERE run_id = ?", [run_id])
+    if found is None:
+        return None
+    return {name: json.loads(value) if name in ("settings", "models", "stages") else value for name, value in found.items()}
+
+
+def runs(database: Database, episode_id: int) -> list[dict[str, Any]]:
+    """The committed runs of an episode, newest first."""
+    return database.rows(
+        """SELECT run_id, created_at, committed_at, space, models->>'detector' AS detector, models->>'embedder' AS embedder
+           FROM run WHERE episode_id = ? AND state = 'committed' ORDER BY run_id DESC""",
+        [episode_id],
+    )
+
+
+def tracks(database: Database, run_id: int, *, person_id: int | None, cluster_id: int | None, after: int, limit: int) -> list[dict[str, Any]]:
+    """Tracks of a run with the person in force, by id."""
+    return database.rows(
+        """SELECT t.track_id, a.person_id, coalesce(p.name, 'Unknown ' || p.person_id) AS person, a.cluster_id, t.start_us, t.end_us, t.shot,
+                  t.faces, t.score, t.height_px, t.quality, t.mixed, a.score AS probability, a.label_source, t.chip
+           FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id LEFT JOIN person p ON p.person_id = a.person_id
+           WHERE t.run_id = ? AND a.run_id = ? AND t.track_id > ?
+             AND (? IS NULL OR a.person_id = ?) AND (? IS NULL OR a.cluster_id = ?)
+           ORDER BY t.track_id LIMIT ?""",
+        [run_id, run_id, after, person_id, person_id, cluster_id, cluster_id, limit],
+    )
+
+
+def track(database: Database, track_id: int) -> dict[str, Any] | None:
+    """One track with its episode, place and person."""
+    return database.row(
+        """SELECT t.*, a.person_id, coalesce(p.name, 'Unknown ' || p.person_id) AS person, a.cluster_id, a.score AS probability,
+                  a.label_source, a.method, a.locked
+           FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id LEFT JOIN person p ON p.person_id = a.person_id
+           WHERE t.track_id = ?""",
+        [track_id],
+    )
+
+
+def faces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[str, Any]]:
+    """The faces of a track in time order, boxes normalised."""
+    return database.rows(
+        """SELECT detection_id, t_us, x1, y1, x2, y2, score, quality FROM detection
+           WHERE run_id = ? AND track_id = ? ORDER BY t_us LIMIT 100000""",
+        [run_id, track_id],
+    )
+
+
+def clusters(database: Database, run_id: int, after: int, limit: int) -> list[dict[str, Any]]:
+    """Clusters of a run with the person each is taken for, by id (which is by seconds, most first)."""
+    return database.rows(
+        """SELECT c.cluster_id, c.tracks, c.seconds, c.cohesion, any_value(a.person_id) AS person_id,
+                  any_value(coalesce(p.name, 'Unknown ' || p.person_id)) AS person
+           FROM cluster c LEFT JOIN assignment a ON a.run_id = c.run_id AND a.cluster_id = c.cluster_id
+           LEFT JOIN person p ON p.person_id = a.person_id
+           WHERE c.run_id = ? AND c.cluster_id > ? GROUP BY ALL ORDER BY c.cluster_id LIMIT ?""",
+        [run_id, after, limit],
+    )
+
+
+def posteriors(database: Database, run_id: int, cluster_id: int) -> list[dict[str, Any]]:
+    """Who a cluster may be, most probable first; person_id None stands for none of the people known."""
+    return database.rows(
+        """SELECT o.person_id, coalesce(p.name, 'Unknown ' || p.person_id) AS person, o.probability, o.similarity
+           FROM posterior o LEFT JOIN person p USING (person_id)
+           WHERE o.run_id = ? AND o.cluster_id = ? ORDER BY o.probability DESC, o.person_id""",
+        [run_id, cluster_id],
+    )
+
+
+def screen_time(database: Database, run_id: int) -> list[dict[str, Any]]:
+    """Totals of a run, most seen first."""
+    return database.rows(
+        """SELECT t.person_id, coalesce(p.name, 'Unknown ' || p.person_id) AS name,
+                  CASE WHEN p.name IS NULL THEN 'unknown' ELSE 'known' END AS kind,
+                  visual_s, visual_low_s, visual_high_s, solo_s, solo_low_s, solo_high_s, tracks, faces, first_us, last_us, confidence
+           FROM screen_time t JOIN person p USING (person_id) WHERE run_id = ? ORDER BY visual_s DESC, t.person_id""",
+        [run_id],
+    )
+
+
+def co_presence(database: Database, run_id: int) -> list[dict[str, Any]]:
+    """Seconds two people are seen together, most first."""
+    return database.rows("SELECT person_a, person_b, seconds FROM co_presence WHERE run_id = ? ORDER BY seconds DESC, person_a, person_b", [run_id])
+
+
+def counts(database: Database, run_id: int) -> dict[str, Any]:
+    """How much a run holds."""
+    found = database.row(
+        """SELECT (SELECT count(*) FROM shot WHERE run_id = ?) AS shots, (SELECT count(*) FROM detection WHERE run_id = ?) AS detections,
+                  (SELECT count(*) FROM track WHERE run_id = ?) AS tracks, (SELECT count(*) FROM cluster WHERE run_id = ?) AS clusters""",
+        [run_id] * 4,
+    )
+    assert found is not None
+    return found
+
+
+def person_tracks(database: Database, run_id: int) -> pa.Table:
+    """Faces of all tracks of a run that have a person: person_id, track_id, t_us, x1, y1, x2, y2, in time order."""
+    return database.arrow(
+        """SELECT a.person_id, d.track_id, d.t_us, d.x1, d.y1, d.x2, d.y2
+           FROM detection d JOIN assignment a ON a.run_id = d.run_id AND a.track_id = d.track_id
+           WHERE d.run_id = ? AND a.run_id = ? AND a.person_id IS NOT NULL ORDER BY d.t_us, d.track_id""",
+        [run_id, run_id],
+    )
+
+
+def gallery_tracks(database: Database, show_id: int, space: str, without_episode: int) -> pa.Table:
+    """Exemplars of the people of a show from other episodes: vector_id, run_id, person_id, quality, known, by vector id."""
+    return database.arrow(
+        """SELECT v.vector_id, v.run_id, a.person_id, v.quality, p.name IS NOT NULL AS known
+           FROM episode e JOIN run r ON r.run_id = e.active_run_id
+           JOIN track_embedding v ON v.run_id = r.run_id
+           JOIN assignment a ON a.run_id = v.run_id AND a.track_id = v.track_id
+           JOIN person p ON p.person_id = a.person_id
+           WHERE e.show_id = ? AND r.space = ? AND e.episode_id <> ? AND p.erased_at IS NULL ORDER BY v.vector_id""",
+        [show_id, space, without_episode],
+    )
+
+
+def remove_episode(transaction: Transaction, episode_id: int) -> None:
+    """Remove an episode, its runs and all their rows; unknown people seen nowhere else go with it, and its vectors are put up for removal."""
+    transaction.execute("INSERT INTO vector_gc SELECT run_id, space FROM run WHERE episode_id = ?", [episode_id])
+    transaction.execute(
+        """DELETE FROM person WHERE name IS NULL
+           AND person_id IN (SELECT person_id FROM screen_time WHERE episode_id = ?)
+           AND person_id NOT IN (SELECT person_id FROM screen_time WHERE episode_id <> ?)""",
+        [episode_id, episode_id],
+    )
+    for name in (*RESULT_TABLES, "run", "episode"):
+        transaction.execute(f"DELETE FROM {name} WHERE episode_id = ?", [episode_id])

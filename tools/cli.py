@@ -1,0 +1,171 @@
+"""`rollcall`: every operation as noun and verb, and the few commands that are more than one operation.
+
+stdout is data, stderr is for people; exit status 0 is success, 2 bad input, 3 refused, 4 a model's fault, 5 the store's, 69 no engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from engine import wire
+from engine.errors import RollcallError
+from engine.platform import default_home
+from engine.version import VERSION
+from tools import arguments, render
+from tools.follow import Detached, follow
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="rollcall", description="Who was on screen, and for how long: local, correctable, honest about uncertainty."
+    )
+    parser.add_argument("--home", type=Path, default=None, help="The workspace (else ROLLCALL_HOME, else the platform's data folder).")
+    parser.add_argument("--actor", default=None, help="Act as person:NAME, agent:NAME or script:NAME.")
+    parser.add_argument("--version", action="version", version=f"rollcall {VERSION}")
+    nouns = parser.add_subparsers(dest="noun", metavar="COMMAND", required=True)
+
+    run = nouns.add_parser("run", help="Add a video and analyse it, with live progress.")
+    operations = wire.operations()
+    arguments.add_parameters(run, operations["episode_add"])
+    run.add_argument("--set", dest="settings", action="append", metavar="NAME=VALUE", help="Override a setting for this analysis.")
+    run.add_argument("--json", action="store_true", help="End with one line of JSON: episode_id and run_id.")
+    run.set_defaults(command=run_video)
+
+    demo = nouns.add_parser("demo", help="Make a labelled episode, analyse it and print totals beside the truth.")
+    demo.add_argument("--profile", choices=["auto", "insightface", "open", "embedded"], default="auto", help="Models to use.")
+    demo.add_argument("--json", action="store_true", help="Print JSON.")
+    demo.set_defaults(command=run_demo)
+
+    doctor = nouns.add_parser("doctor", help="Check the installation and the library; say what to do about what is wrong.")
+    doctor.add_argument("--json", action="store_true", help="Print JSON.")
+    doctor.set_defaults(command=run_doctor)
+
+    engine = nouns.add_parser("engine", help="The engine process: run, start, stop, status.")
+    engine.add_argument("action", choices=["run", "start", "stop", "status"], help="`run` stays in the foreground.")
+    engine.add_argument("--json", action="store_true", help="Print JSON.")
+    engine.set_defaults(command=run_engine)
+
+    arguments.add_operations(nouns, operations)
+    return parser
+
+
+def run_video(client: wire.Client, given: argparse.Namespace) -> int:
+    """Add a video, analyse it and show the totals; a second time nothing is left to do."""
+    operations = wire.operations()
+    sent = {name: value for name, value in arguments.parameters(given, operations["episode_add"]).items() if name != "settings"}
+    added = client.call("episode_add", sent)
+    episode_id = str(added["episode_id"])
+    if not added["added"]:
+        _say(f"{given.path} is in the library as episode {episode_id}.")
+    job = client.call("episode_analyse", {"episode": episode_id, "settings": arguments.settings(given.settings or [])})
+    _say(f"job {job['job_id']}: analysing episode {episode_id}")
+    result = follow(client, job["job_id"])["result"]
+    _say(f"{result['models']}")
+    if not result["computed"]:
+        _say("nothing to do: everything was computed before.")
+    if given.json:
+        _print(json.dumps({"episode_id": result["episode_id"], "run_id": result["run_id"]}))
+    else:
+        _print(render.totals(client.call("totals_show", {"episode": episode_id})))
+    return 0
+
+
+def run_demo(client: wire.Client, given: argparse.Namespace) -> int:
+    """Make the demo episode and hold the program to its truth."""
+    from tools.demo import show
+
+    outcome = show.run(client.home, client.actor, given.profile, _say)
+    _print(json.dumps(outcome) if given.json else show.text(outcome))
+    return 0 if outcome["ok"] else 1
+
+
+def run_doctor(client: wire.Client, given: argparse.Namespace) -> int:
+    """Check everything that can be wrong."""
+    from tools import doctor
+
+    findings = doctor.examine(client)
+    _print(json.dumps(findings) if given.json else doctor.text(findings))
+    return 1 if any(finding["state"] == "wrong" for finding in findings) else 0
+
+
+def run_engine(client: wire.Client, given: argparse.Namespace) -> int:
+    """Run, start, stop or look at the engine."""
+    if given.action == "run":
+        from tools.serve import serve
+
+        return serve(client.home)
+    if given.action == "start":
+        client.ensure_running()
+    ran = client.stop() if given.action == "stop" else client.ping() is not None
+    status: dict[str, Any] = {"running": ran and given.action != "stop", "home": str(client.home)}
+    if status["running"]:
+        status.update(client.ping() or {})
+    if given.json:
+        _print(json.dumps(status))
+    elif given.action == "stop":
+        _print("stopped" if ran else "no engine was running")
+    else:
+        _print(render.details(status) if status["running"] else f"no engine runs for {client.home}")
+    return 0
+
+
+def run_operation(client: wire.Client, given: argparse.Namespace) -> int:
+    """Run one operation and show its result."""
+    name = given.operation
+    sent = arguments.parameters(given, wire.operations()[name])
+    if name == "job_wait" and not given.json:
+        follow(client, sent["job_id"])
+    result = client.call(name, sent)
+    _print(json.dumps(result) if given.json else _readable(name, result))
+    return 0
+
+
+def _readable(name: str, result: dict[str, Any]) -> str:
+    if name == "totals_show":
+        return render.totals(result)
+    if set(result) <= {"rows", "next_cursor"}:
+        more = f"\nmore: --cursor {result['next_cursor']}" if result.get("next_cursor") else ""
+        return render.table(result["rows"]) + more
+    return render.details(result)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The console script."""
+    given = build_parser().parse_args(argv)
+    home = (given.home or default_home()).expanduser().absolute()
+    command = getattr(given, "command", run_operation)
+    try:
+        status = command(wire.Client(home, given.actor), given)
+    except RollcallError as error:
+        _say(f"{render.colour('error:', '31', sys.stderr)} {error}")
+        if getattr(given, "json", False):
+            _print(json.dumps({"error": error.as_dict()}))
+        status = error.exit_status
+    except Detached as detached:
+        _say(f"\n{detached}")
+        status = 130
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        # Whoever read our stdout has enough; without this Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
