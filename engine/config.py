@@ -64,25 +64,47 @@ class TrackSettings(Section):
     match_cost: float = Field(0.8, gt=0, description="Largest association cost that still joins a face to a track.")
     max_gap_s: float = Field(1.0, ge=0, description="How long a lost track waits for its face within a shot.")
     picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
-    split_similarity: float = Field(0.15, ge=-1, le=1, description="Two good faces of one track less similar than this split it.")
+    split_log_odds: float = Field(
+        -3.0,
+        description="Evidence (log odds that they are one person) between two good faces that follow each other in a track, below which it is split.",
+    )
+    mixed_log_odds: float = Field(
+        -1.0, description="A track is flagged as mixed when one of its good faces speaks against the others more than this."
+    )
     min_faces: int = Field(1, ge=1, description="Tracks with fewer faces are dropped.")
 
 
 class IdentitySettings(Section):
     join_log_odds: float = Field(0.0, description="Average evidence (log odds) above which two clusters are joined.")
+    face_limit: float = Field(8.0, gt=0, description="Largest log odds, for or against, that two faces can give by being alike or not.")
+    poor_quality: float = Field(0.35, gt=0, lt=1, description="Face quality at which a face is trusted half; poorer ones are attached, never cores.")
+    hub_neighbours: int = Field(5, ge=1, description="Strangers used to measure how near to everything a face is.")
     together_cost: float = Field(8.0, ge=0, description="Log odds against one person when two tracks are seen apart in the same frames.")
     body_weight: float = Field(1.0, ge=0, description="Weight of upper-body appearance within a scene; 0 turns it off.")
     thread_weight: float = Field(1.0, ge=0, description="Weight of the same place in a recurring camera set-up; 0 turns it off.")
-    scene_s: float = Field(90.0, gt=0, description="Clothes are compared between tracks at most this far apart.")
+    scene_s: float = Field(90.0, gt=0, description="Clothes are compared, and presence expected, between tracks at most about this far apart.")
+    stranger_prior: float = Field(0.3, gt=0, lt=1, description="Share of tracks expected to be of somebody in no other track.")
+    keep_probability: float = Field(0.01, gt=0, lt=0.5, description="Memberships and matches less probable than this are not kept.")
+    exemplars: int = Field(3, ge=1, description="Faces of a known person that have to agree for a full match.")
+    unknown_prior: float = Field(0.5, gt=0, lt=1, description="Share of clusters expected to be none of the people known.")
+    accept_probability: float = Field(0.8, gt=0, lt=1, description="A cluster is given a known name only above this probability.")
     person_quality: float = Field(
         0.35, ge=0, le=1, description="A cluster needs a track of at least this quality to be a person; what is left stays unidentified."
     )
-    accept_probability: float = Field(0.8, gt=0, lt=1, description="A cluster is given a known name only above this probability.")
-    hub_neighbours: int = Field(5, ge=1, description="Neighbours used to measure how near to everything a face is.")
+    carry_share: float = Field(
+        0.5, gt=0, le=1, description="Share of face-time (of the shorter of both) that keeps a person's id when an episode is analysed again."
+    )
 
 
 class TotalsSettings(Section):
     gap_s: float = Field(0.5, ge=0, description="Gaps up to this long inside one shot count as visible.")
+    sure_probability: float = Field(
+        0.98, gt=0.5, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
+    )
+    firm_score: float = Field(
+        0.7, gt=0, le=1, description="Detector score under which the ends of a track are less certain than the sampling makes them."
+    )
+    loose_end: float = Field(3.0, ge=0, description="How many times wider the uncertainty of a track's end gets as its score falls to 0.")
     draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")
     seed: int = Field(20260101, description="Seed of the draws.")
 

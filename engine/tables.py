@@ -30,7 +30,7 @@ FRAMES = pa.schema(
     ]
 )
 
-CUTS = pa.schema([("t_us", pa.int64()), ("score", pa.float32())])
+CUTS = pa.schema([("t_us", pa.int64())])
 """Hard cuts: `t_us` is the first frame of the new shot."""
 
 DETECTIONS = pa.schema(

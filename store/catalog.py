@@ -9,10 +9,10 @@ from store.database import Database, Transaction, now
 
 _PERSON = """SELECT person_id, p.show_id, s.slug AS show, coalesce(name, 'Unknown ' || person_id) AS name,
     CASE WHEN name IS NULL THEN 'unknown' ELSE 'known' END AS kind, aliases, p.created_at
-    FROM person p JOIN show s USING (show_id) WHERE erased_at IS NULL"""
+    FROM person p JOIN "show" s USING (show_id) WHERE erased_at IS NULL"""
 
 _EPISODE = """SELECT episode_id, e.show_id, s.slug AS show, season, number, e.title, kind, path, media_digest, bytes, duration_us,
-    duration_us / 1e6 AS duration_s, fps, width, height, active_run_id, added_at FROM episode e JOIN show s USING (show_id)"""
+    duration_us / 1e6 AS duration_s, fps, width, height, active_run_id, added_at FROM episode e JOIN "show" s USING (show_id)"""
 
 
 def add_show(transaction: Transaction, slug: str, title: str) -> int:
@@ -28,14 +28,16 @@ def shows(database: Database, after: int, limit: int) -> list[dict[str, Any]]:
         """SELECT show_id, slug, title, created_at,
            (SELECT count(*) FROM episode e WHERE e.show_id = s.show_id) AS episodes,
            (SELECT count(*) FROM person p WHERE p.show_id = s.show_id AND erased_at IS NULL) AS people
-           FROM show s WHERE show_id > ? ORDER BY show_id LIMIT ?""",
+           FROM "show" s WHERE show_id > ? ORDER BY show_id LIMIT ?""",
         [after, limit],
     )
 
 
 def find_show(database: Database, reference: str) -> dict[str, Any] | None:
     """A show by id or slug."""
-    return database.row("SELECT show_id, slug, title, created_at FROM show WHERE slug = ? OR show_id = try_cast(? AS BIGINT)", [reference, reference])
+    return database.row(
+        'SELECT show_id, slug, title, created_at FROM "show" WHERE slug = ? OR show_id = try_cast(? AS BIGINT)', [reference, reference]
+    )
 
 
 def add_episode(transaction: Transaction, show_id: int, media: dict[str, Any], **values: Any) -> int:

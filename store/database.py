@@ -42,12 +42,12 @@ class Transaction:
 
     def next_id(self, table: str, column: str) -> int:
         """One past the largest id: a crash before the commit burns nothing."""
-        return int(self.rows(f"SELECT coalesce(max({column}), 0) + 1 AS id FROM {table}")[0]["id"])
+        return int(self.rows(f'SELECT coalesce(max({column}), 0) + 1 AS id FROM "{table}"')[0]["id"])
 
     def insert(self, table: str, **values: Any) -> None:
         """Insert one row."""
         columns = ", ".join(values)
-        self.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(values))})", [_cell(v) for v in values.values()])
+        self.execute(f'INSERT INTO "{table}" ({columns}) VALUES ({", ".join("?" * len(values))})', [_cell(v) for v in values.values()])
 
     def insert_arrow(self, table: str, rows: pa.Table) -> None:
         """Insert a whole Arrow table by column name, in its order."""
@@ -56,7 +56,7 @@ class Transaction:
         self._cursor.register("incoming", rows)
         try:
             columns = ", ".join(rows.column_names)
-            self.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM incoming")
+            self.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming')
         finally:
             self._cursor.unregister("incoming")
 
@@ -170,7 +170,7 @@ class Database:
                         "command",
                         seq=transaction.next_id("command", "seq"),
                         idem_key=key,
-                        at=at,
+                        logged_at=at,
                         actor=actor,
                         operation=operation,
                         parameters=parameters,

@@ -71,12 +71,12 @@ def log(
     """Add a line to a job's stage log."""
     with database.write() as transaction:
         seq = transaction.rows("SELECT coalesce(max(seq), 0) + 1 AS seq FROM job_event WHERE job_id = ?", [job_id])[0]["seq"]
-        transaction.insert("job_event", job_id=job_id, seq=seq, at=now(), stage=stage, segment=segment, status=status, seconds=seconds, detail=detail)
+        transaction.insert("job_event", job_id=job_id, seq=seq, logged_at=now(), stage=stage, segment=segment, status=status, seconds=seconds, detail=detail)
 
 
 def stage_log(database: Database, job_id: int) -> list[dict[str, Any]]:
     """The stage log of a job, oldest first."""
-    return database.rows("SELECT seq, at, stage, segment, status, seconds, detail FROM job_event WHERE job_id = ? ORDER BY seq", [job_id])
+    return database.rows("SELECT seq, logged_at, stage, segment, status, seconds, detail FROM job_event WHERE job_id = ? ORDER BY seq", [job_id])
 
 
 def add_export(transaction: Transaction, **values: Any) -> int:

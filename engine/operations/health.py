@@ -40,7 +40,7 @@ def health_show(context: Context, p: Nothing) -> Health:
 
     engine = context.engine
     counts = engine.database.row(
-        """SELECT (SELECT count(*) FROM show) AS shows, (SELECT count(*) FROM episode) AS episodes, (SELECT count(*) FROM person) AS people,
+        """SELECT (SELECT count(*) FROM "show") AS shows, (SELECT count(*) FROM episode) AS episodes, (SELECT count(*) FROM person) AS people,
            (SELECT count(*) FROM job WHERE state IN ('queued', 'running')) AS jobs_unfinished"""
     )
     assert counts is not None

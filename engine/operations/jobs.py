@@ -52,7 +52,7 @@ class JobRef(Params):
 
 class StageLine(Result):
     seq: int
-    at: UtcTime
+    logged_at: UtcTime
     stage: str
     segment: int | None
     status: str

@@ -2,7 +2,7 @@
 -- No foreign keys and no secondary indexes: rows arrive sorted, episode by episode, and zone maps answer; `doctor` runs the integrity queries.
 -- Times: *_us are microseconds of the recording's own clock; TIMESTAMP columns are UTC.
 
-CREATE TABLE show (
+CREATE TABLE "show" (
     show_id BIGINT PRIMARY KEY,
     slug VARCHAR NOT NULL,
     title VARCHAR NOT NULL,
@@ -193,7 +193,7 @@ CREATE TABLE co_presence (
 CREATE TABLE command (
     seq BIGINT PRIMARY KEY,
     idem_key VARCHAR NOT NULL,
-    at TIMESTAMP NOT NULL,
+    logged_at TIMESTAMP NOT NULL,
     actor VARCHAR NOT NULL,
     operation VARCHAR NOT NULL,
     parameters JSON NOT NULL,
@@ -219,7 +219,7 @@ CREATE TABLE job (
 CREATE TABLE job_event (
     job_id BIGINT NOT NULL,
     seq INTEGER NOT NULL,
-    at TIMESTAMP NOT NULL,
+    logged_at TIMESTAMP NOT NULL,
     stage VARCHAR NOT NULL,
     segment INTEGER,
     status VARCHAR NOT NULL,

@@ -1,0 +1,25 @@
+# Commands of the house; each is one line you could type yourself.
+
+# Set up and run the demo: a labelled episode, analysed, its totals beside the truth.
+demo:
+    uv sync --frozen
+    uv run --frozen rollcall demo
+
+# Set up and pass the tests.
+test *args:
+    uv sync --frozen
+    uv run --frozen pytest -q {{args}}
+
+# Lint and types.
+lint:
+    uv run --frozen ruff check .
+    uv run --frozen ruff format --check .
+    uv run --frozen mypy
+
+# Benchmarks print ratios measured in one run; they assert nothing.
+bench *args:
+    uv run --frozen python -m tests.benchmarks.obvious_loop {{args}}
+
+# Write the generated operation spec.
+spec:
+    uv run --frozen python -m engine.operations.spec

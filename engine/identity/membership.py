@@ -1,0 +1,83 @@
+"""How probable it is that a track belongs to each cluster, or to somebody else.
+
+The faces of one track share pose and light, and so do many tracks of a cluster: evidence is averaged over a cluster, never added up, so
+a track counts once. Who is around at the time is the prior.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import IdentitySettings
+from engine.identity.constraints import Constraints
+from engine.identity.context import BLOCK
+from engine.identity.similarity import Evidence
+
+ELSEWHERE = 0.05
+"""Presence every cluster is given at any time, as a share of one track that is there."""
+
+FLOOR = 1e-3
+"""Smallest weight of a track, so that clusters of nothing but poor faces can be averaged."""
+
+
+def scores(
+    found: Evidence, label: NDArray[np.int32], clusters: int, middle: NDArray[np.float64], constraints: Constraints, settings: IdentitySettings
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Evidence and prior of every track for every cluster.
+
+    Args:
+        label: (n,) cluster of each track, -1 for none; a track is never evidence for itself.
+        clusters: number of clusters, c.
+        middle: (n,) time of each track, seconds.
+
+    Returns:
+        (n, c) log odds that the track is of the cluster's person, -inf where it is alone in it or a decision forbids it, without what was
+        seen together (`apart`); and (n, c) log prior, of which the strangers' share is already taken off.
+    """
+    members = np.argsort(label, kind="stable")
+    members = members[label[members] >= 0]
+    starts = np.searchsorted(label[members], np.arange(clusters))
+    weight = np.maximum(found.trust, FLOOR).astype(np.float64)
+    total = np.add.reduceat(weight[members], starts)
+    odds = np.empty((len(label), clusters))
+    presence = np.empty((len(label), clusters))
+    for start in range(0, len(label), BLOCK):
+        rows = slice(start, start + BLOCK)
+        own = np.zeros((len(label[rows]), clusters))
+        here = np.flatnonzero(label[rows] >= 0)
+        own[here, label[rows][here]] = 1
+        weights = total - own * weight[rows, None]
+        face = np.add.reduceat(found.face[rows][:, members] * weight[members], starts, axis=1)
+        body = found.body[rows][:, members].astype(np.float32)
+        compared = np.add.reduceat(body != 0, starts, axis=1, dtype=np.float64)
+        odds[rows] = np.where(weights > FLOOR / 2, face / np.maximum(weights, FLOOR), -np.inf)
+        odds[rows] += np.add.reduceat(body, starts, axis=1) / np.maximum(compared, 1)
+        odds[rows] += np.maximum.reduceat(found.thread[rows][:, members], starts, axis=1)
+        near = np.exp(-np.abs(middle[rows, None] - middle[members]) / settings.scene_s)
+        presence[rows] = np.add.reduceat(near, starts, axis=1) - own + ELSEWHERE
+    for first, second in (constraints.cannot.T, constraints.cannot.T[::-1]):
+        known = label[second] >= 0
+        odds[first[known], label[second[known]]] = -np.inf
+    presence[~np.isfinite(odds)] = 0
+    share = presence / np.maximum(presence.sum(axis=1, keepdims=True), 1e-12)
+    with np.errstate(divide="ignore"):
+        return odds, np.log(share * (1 - settings.stranger_prior))
+
+
+def apart(found: Evidence, label: NDArray[np.int32], clusters: int) -> NDArray[np.float64]:
+    """(n, c) largest cost between each track and a track of each cluster, for being seen together."""
+    cost = np.zeros((len(label), clusters))
+    rows, columns, value = found.together.both_ways()
+    known = label[columns] >= 0
+    np.maximum.at(cost, (rows[known], label[columns[known]]), value[known])
+    return cost
+
+
+def probabilities(odds: NDArray[np.float64], prior: NDArray[np.float64], settings: IdentitySettings) -> NDArray[np.float64]:
+    """(n, c + 1): probability of each cluster, and in the last column of somebody in none of them."""
+    logits = np.concatenate([odds + prior, np.full((len(odds), 1), np.log(settings.stranger_prior))], axis=1)
+    logits -= logits.max(axis=1, keepdims=True)
+    result: NDArray[np.float64] = np.exp(logits)
+    result /= result.sum(axis=1, keepdims=True)
+    return result

@@ -1,0 +1,77 @@
+"""Tracks seen apart in the same frames: strong evidence that they are two people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.identity.constraints import Pairs
+
+DISJOINT_IOU = 0.1
+"""Boxes that overlap less than this are two faces, not one found twice."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """Pairs of tracks seen apart in the same frames, each once.
+
+    first, second: (k,) int32, first < second. frames: (k,) int32, in how many analysed frames. cost: (k,) float32, log odds against one person.
+    """
+
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+    frames: NDArray[np.int32]
+    cost: NDArray[np.float32]
+
+    def both_ways(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+        """Row, column and cost of the symmetric matrix."""
+        rows = np.concatenate([self.first, self.second])
+        return rows, np.concatenate([self.second, self.first]), np.concatenate([self.cost, self.cost])
+
+
+def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of xyxy boxes, (..., 4) each, broadcast."""
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    area_a, area_b = (np.prod(np.maximum(box[..., 2:] - box[..., :2], 0), axis=-1) for box in (a, b))
+    result: NDArray[np.float32] = (shared / np.maximum(area_a + area_b - shared, 1e-12)).astype(np.float32)
+    return result
+
+
+def boxes_of(table: pa.Table) -> NDArray[np.float32]:
+    """(n, 4) float32 xyxy of a table with columns x1, y1, x2, y2."""
+    return np.stack([table[name].to_numpy().astype(np.float32) for name in ("x1", "y1", "x2", "y2")], axis=1)
+
+
+def seen_together(detections: pa.Table, tracks: int, together_cost: float, waived: Pairs) -> Together:
+    """Every pair of tracks with disjoint boxes in at least two frames that are the same.
+
+    One frame can be a detector's slip, so the cost is 0 for one and reaches half of `together_cost` for two, three quarters for three and so on.
+
+    Args:
+        detections: of the episode, with `track` (-1: untracked) and `t_us`.
+        tracks: how many tracks there are.
+        together_cost: log odds the cost tends to.
+        waived: pairs that are left out.
+    """
+    track = detections["track"].to_numpy().astype(np.int64)
+    time = detections["t_us"].to_numpy().astype(np.int64)
+    order = np.lexsort((track, time))
+    order = order[track[order] >= 0]
+    track, time, boxes = track[order], time[order], boxes_of(detections)[order]
+    found: list[NDArray[np.int64]] = []
+    for apart in range(1, len(track)):
+        here = np.flatnonzero(time[apart:] == time[:-apart])
+        if not len(here):
+            break
+        here = here[iou(boxes[here], boxes[here + apart]) < DISJOINT_IOU]
+        pair = np.sort(np.stack([track[here], track[here + apart]], axis=1), axis=1)
+        found.append(pair[pair[:, 0] != pair[:, 1]] @ np.array([tracks, 1]))
+    key, count = np.unique(np.concatenate(found) if found else np.empty(0, np.int64), return_counts=True)
+    keep = (count >= 2) & ~np.isin(key, np.sort(waived.astype(np.int64), axis=1) @ np.array([tracks, 1]))
+    key, count = key[keep], count[keep]
+    cost = together_cost * (1 - 0.5 ** (count - 1.0))
+    return Together((key // tracks).astype(np.int32), (key % tracks).astype(np.int32), count.astype(np.int32), cost.astype(np.float32))

@@ -1,0 +1,184 @@
+"""Loading a run: vectors first, then every table in one transaction (design: two stores, one truth)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from store import catalog, ids, results
+from store.commit_point import commit_point
+
+if TYPE_CHECKING:
+    from engine.analyse import Analysis
+    from engine.people import Labels
+    from engine.service import Engine
+
+EXEMPLARS = 3
+"""Vectors of a track kept in the vector store: the best faces, for finding the person in other episodes."""
+
+
+def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, labels: Labels, totals: dict[str, Any]) -> int:
+    """Write an analysis into both stores and make it the episode's active run; returns the run's id.
+
+    Args:
+        key: the run's fingerprint.
+        identify: key of the identity artefact.
+        labels: who each cluster is; new unknowns have negative numbers until they get their ids here.
+        totals: paths of the tables the totals stage wrote, and the seconds nobody could be named for.
+    """
+    episode_id = analysis.episode["episode_id"]
+    facts = run_facts(analysis, identify)
+    run_id = results.allocate_run(engine.database, episode_id, key, **facts)
+    tables = {
+        name: engine.artefacts.table("identify", identify, name) for name in ("shots", "tracks", "detections", "picks", "clusters", "membership")
+    }
+    embeddings, vectors = _exemplars(run_id, tables["picks"], engine.artefacts.array("identify", identify, "vectors"))
+    engine.vectors.add(facts["space"], run_id, embeddings["vector_id"].to_numpy(), vectors)
+    chips = _keep_pictures(engine, identify)
+    with engine.database.write() as transaction:
+        new = {key: catalog.add_person(transaction, analysis.episode["show_id"], None) for key in labels.new_people()}
+        people = labels.with_ids(new)
+        rows = {
+            "segment": _segments(analysis),
+            "shot": tables["shots"],
+            "detection": _detections(run_id, tables["detections"]),
+            "track": _tracks(run_id, tables["tracks"], chips),
+            "track_embedding": embeddings,
+            "cluster": _clusters(run_id, tables["clusters"]),
+            "membership": _membership(run_id, tables["membership"]),
+            "posterior": _posterior(run_id, people.posterior),
+            "assignment": _assignment(run_id, people),
+            "screen_time": _renamed(pq.read_table(totals["screen_time"]), ["person_id"], new),
+            "co_presence": _renamed(pq.read_table(totals["co_presence"]), ["person_a", "person_b"], new),
+        }
+        results.load_run(transaction, run_id, episode_id, rows, totals["unidentified_s"])
+    commit_point("run.committed")
+    engine.database.checkpoint()
+    return run_id
+
+
+def run_facts(analysis: Analysis, identify: str) -> dict[str, Any]:
+    """What made a run: sampling step, embedding space, settings, models with their digests and licences, stage keys."""
+    choice = analysis.choice
+    return {
+        "step_us": round(1e6 / analysis.settings.observe.fps),
+        "space": choice.embedder.space,
+        "settings": analysis.common["settings"],
+        "models": {
+            "profile": choice.profile,
+            "detector": choice.detector.name,
+            "detector_digest": choice.detector.digest,
+            "detector_licence": choice.detector.licence,
+            "embedder": choice.embedder.name,
+            "embedder_digest": choice.embedder.digest,
+            "embedder_licence": choice.embedder.licence,
+        },
+        "stages": {"identify": identify, "segments": [[s.observe_key, s.track_key] for s in analysis.segments]},
+    }
+
+
+def _column(table: pa.Table, name: str) -> NDArray[np.int64]:
+    return table[name].to_numpy().astype(np.int64)
+
+
+def _exemplars(run_id: int, picks: pa.Table, vectors: NDArray[np.float32]) -> tuple[pa.Table, NDArray[np.float32]]:
+    """The first picks of each track (they come best first), with their ids."""
+    tracks = _column(picks, "track")
+    rank = np.arange(len(tracks)) - np.searchsorted(tracks, tracks)
+    keep = np.flatnonzero(rank < EXEMPLARS)
+    track_ids = ids.track_id(run_id, tracks[keep])
+    table = pa.table(
+        {
+            "vector_id": pa.array(ids.vector_id(track_ids, rank[keep]), pa.int64()),
+            "track_id": pa.array(track_ids, pa.int64()),
+            "quality": picks["quality"].combine_chunks().take(pa.array(keep)),
+        }
+    )
+    return table, vectors[keep]
+
+
+def _keep_pictures(engine: Engine, identify: str) -> dict[int, str]:
+    """Put the best picture of each track into the media store; returns track -> file name."""
+    pictures = engine.artefacts.table("identify", identify, "pictures")
+    return {track: engine.media.put(jpeg) for track, jpeg in zip(pictures["track"].to_pylist(), pictures["jpeg"].to_pylist(), strict=True)}
+
+
+def _segments(analysis: Analysis) -> pa.Table:
+    return pa.table(
+        {
+            "segment": pa.array([s.window.segment for s in analysis.segments], pa.int32()),
+            "start_us": pa.array([s.window.start_us for s in analysis.segments], pa.int64()),
+            "end_us": pa.array([s.window.end_us for s in analysis.segments], pa.int64()),
+            "observe_key": [s.observe_key for s in analysis.segments],
+            "track_key": [s.track_key for s in analysis.segments],
+        }
+    )
+
+
+def _detections(run_id: int, detections: pa.Table) -> pa.Table:
+    track = _column(detections, "track")
+    return (
+        detections.select(["t_us", "x1", "y1", "x2", "y2", "score", "quality"])
+        .append_column("detection_id", pa.array(ids.detection_id(run_id, _column(detections, "det")), pa.int64()))
+        .append_column("track_id", pa.array(ids.track_id(run_id, track), pa.int64(), mask=track < 0))
+    )
+
+
+def _tracks(run_id: int, tracks: pa.Table, chips: dict[int, str]) -> pa.Table:
+    names = ["shot", "start_us", "end_us", "faces", "score", "height_px", "quality", "spread", "mixed"]
+    table = tracks.select(names)
+    table = table.append_column("track_id", pa.array(ids.track_id(run_id, _column(tracks, "track")), pa.int64()))
+    table = table.append_column("best_detection_id", pa.array(ids.detection_id(run_id, _column(tracks, "best_det")), pa.int64()))
+    return table.append_column("chip", pa.array([chips.get(track) for track in tracks["track"].to_pylist()], pa.string()))
+
+
+def _clusters(run_id: int, clusters: pa.Table) -> pa.Table:
+    table = clusters.select(["tracks", "seconds", "cohesion"])
+    return table.append_column("cluster_id", pa.array(ids.cluster_id(run_id, _column(clusters, "cluster")), pa.int64()))
+
+
+def _membership(run_id: int, membership: pa.Table) -> pa.Table:
+    return pa.table(
+        {
+            "track_id": pa.array(ids.track_id(run_id, _column(membership, "track")), pa.int64()),
+            "cluster_id": pa.array(ids.cluster_id(run_id, _column(membership, "cluster")), pa.int64()),
+            "probability": membership["probability"],
+        }
+    )
+
+
+def _posterior(run_id: int, posterior: pa.Table) -> pa.Table:
+    cluster = pa.array(ids.cluster_id(run_id, _column(posterior, "cluster")), pa.int64())
+    return posterior.drop_columns(["cluster"]).append_column("cluster_id", cluster)
+
+
+def _assignment(run_id: int, people: Labels) -> pa.Table:
+    """The machine's label of each track: its most probable cluster, and who that cluster is taken for."""
+    rows = people.assignment
+    count = rows.num_rows
+    return pa.table(
+        {
+            "track_id": pa.array(ids.track_id(run_id, _column(rows, "track")), pa.int64()),
+            "cluster_id": pa.array(ids.cluster_id(run_id, _column(rows, "cluster")), pa.int64()),
+            "person_id": rows["person_id"],
+            "label_source": pa.array(["machine"] * count),
+            "method": rows["method"],
+            "score": rows["probability"],
+            "threshold": rows["threshold"],
+            "locked": pa.array([False] * count),
+            "rev": pa.array([0] * count, pa.int64()),
+        }
+    )
+
+
+def _renamed(table: pa.Table, columns: list[str], new: dict[int, int]) -> pa.Table:
+    """The table with new unknowns under their ids."""
+    for name in columns:
+        position = table.column_names.index(name)
+        values = [new.get(value, value) for value in table[name].to_pylist()]
+        table = table.set_column(position, name, pa.array(values, pa.int64()))
+    return table

@@ -1,0 +1,101 @@
+"""Choosing the faces of a track that are embedded, and splitting a track whose faces are two people's."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.config import TrackSettings
+from engine.models.base import Calibration, Chip, FaceEmbedder
+from engine.tables import PICKS, TRACKED, Observed, Tracked
+from engine.vision.track import associate
+
+BATCH = 64
+GOOD = 0.45
+"""Faces of at least this quality may speak for two people in one track."""
+
+
+def track_segment(observed: Observed, embedder: FaceEmbedder, calibration: Calibration, settings: TrackSettings) -> Tracked:
+    """Tracks of a segment with the embeddings of their best faces, from what was observed alone: no frame is decoded."""
+    detections = observed.detections
+    t_us = detections["t_us"].to_numpy()
+    width, height = observed.frame_size
+    corners = [detections[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
+    boxes = np.stack(corners, axis=1) * np.array([width, height, width, height], np.float32) if len(t_us) else np.zeros((0, 4), np.float32)
+    tracks = associate(t_us, boxes.astype(np.float32), detections["score"].to_numpy(), observed.cuts["t_us"].to_numpy(), settings)
+
+    chip, quality = detections["chip"].to_numpy(), detections["quality"].to_numpy()
+    chosen = [choose(np.array(track), t_us, quality, chip, settings.picks) for track in tracks]
+    flat = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
+    vectors = _embed(observed.chips, chip[flat], embedder)
+    row_of = {int(det): row for row, det in enumerate(flat)}
+
+    pieces: list[tuple[list[int], list[int]]] = []
+    for track, picks in zip(tracks, chosen, strict=True):
+        good = [int(det) for det in np.sort(picks) if quality[det] >= GOOD]
+        borders = _borders(good, vectors[[row_of[det] for det in good]], calibration, settings.split_log_odds)
+        pieces += _split(track, picks, borders)
+    return _tables(observed, pieces, quality, vectors, row_of)
+
+
+def choose(track: NDArray[np.int64], t_us: NDArray[np.int64], quality: NDArray[np.float32], chip: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """The best faces of a track that have a picture, spread over its time: the best of each of `count` equal stretches, best first."""
+    candidates = track[chip[track] >= 0]
+    if not len(candidates):
+        return candidates
+    span = max(1, int(t_us[candidates[-1]] - t_us[candidates[0]]))
+    stretch = np.minimum((t_us[candidates] - t_us[candidates[0]]) * count // (span + 1), count - 1)
+    order = np.lexsort((-quality[candidates], stretch))
+    first = np.concatenate([[True], np.diff(stretch[order]) != 0])
+    best = candidates[order[first]]
+    ranked: NDArray[np.int64] = best[np.argsort(-quality[best], kind="stable")]
+    return ranked
+
+
+def _embed(chips: pa.Table, rows: NDArray[np.int32], embedder: FaceEmbedder) -> NDArray[np.float32]:
+    """(len(rows), dims) vectors of some candidate pictures."""
+    parts = []
+    for start in range(0, len(rows), BATCH):
+        wanted = chips.take(pa.array(rows[start : start + BATCH]))
+        images = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in wanted["jpeg"].to_pylist()]
+        landmarks = np.array(wanted["landmarks"].to_pylist(), np.float32).reshape(-1, 5, 2)
+        boxes = np.array(wanted["box"].to_pylist(), np.float32)
+        parts.append(
+            embedder.embed([Chip(np.asarray(image, np.uint8), points, box) for image, points, box in zip(images, landmarks, boxes, strict=True)])
+        )
+    return np.concatenate(parts) if parts else np.zeros((0, embedder.dims), np.float32)
+
+
+def _borders(good: list[int], vectors: NDArray[np.float32], calibration: Calibration, limit: float) -> list[int]:
+    """First detections of a new person: where a good face speaks against the good face before it."""
+    similarity = np.einsum("nd,nd->n", vectors[:-1], vectors[1:])
+    against = calibration.slope * similarity + calibration.intercept < limit
+    return [det for det, changed in zip(good[1:], against, strict=True) if changed]
+
+
+def _split(track: list[int], picks: NDArray[np.int64], borders: list[int]) -> list[tuple[list[int], list[int]]]:
+    """(detections, picks) of each piece; between the last face of one person and the first of the next the border is halfway."""
+    if not borders:
+        return [(track, picks.tolist())]
+    edges = [0]
+    for border in borders:
+        before = max((int(p) for p in picks if p < border), default=track[0])
+        edges.append((track.index(before) + track.index(border) + 1) // 2)
+    pieces = [track[a:b] for a, b in zip(edges, [*edges[1:], len(track)], strict=True)]
+    return [(piece, [p for p in picks.tolist() if piece[0] <= p <= piece[-1]]) for piece in pieces if piece]
+
+
+def _tables(
+    observed: Observed, pieces: list[tuple[list[int], list[int]]], quality: NDArray[np.float32], vectors: NDArray[np.float32], row_of: dict[int, int]
+) -> Tracked:
+    pieces = sorted(pieces)
+    members = [(track, det) for track, (detections, _) in enumerate(pieces) for det in detections]
+    picked = [(track, det) for track, (_, picks) in enumerate(pieces) for det in picks]
+    rows = [row_of[det] for _, det in picked]
+    tracked = pa.table({"track": [t for t, _ in members], "det": [d for _, d in members]}, schema=TRACKED)
+    picks = pa.table(
+        {"track": [t for t, _ in picked], "det": [d for _, d in picked], "quality": quality[[d for _, d in picked]] if picked else []}, schema=PICKS
+    )
+    return Tracked(observed.window, tracked, picks, vectors[rows] if rows else np.zeros((0, vectors.shape[1]), np.float32))

@@ -1,0 +1,76 @@
+"""How much a face picture can be trusted: size, sharpness, pose, the detector's own score, and how much of it is in the picture.
+
+Poor faces lie: profiles, blurred and tiny faces of strangers sit close together in embedding space, so the parts are multiplied; one
+bad part is enough to make a poor face.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.models.base import Image
+
+SHARPNESS_SIDE = 64
+"""Faces are brought to this size before their sharpness is measured, so that it does not depend on how large they are."""
+
+SHARP_VARIANCE = 120.0
+"""Laplacian variance at SHARPNESS_SIDE at which a face counts as half sharp (of 8-bit grey values; studio faces reach several hundred)."""
+
+SMALL_PX, LARGE_PX = 20.0, 80.0
+"""Face heights at which size stops helping at all, and stops hurting."""
+
+
+def sharpness(face: Image) -> float:
+    """0 (nothing but blur) to 1, from the variance of the Laplacian of the face at a standard size."""
+    grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
+    standard = cv2.resize(grey, (SHARPNESS_SIDE, SHARPNESS_SIDE), interpolation=cv2.INTER_AREA)
+    variance = float(cv2.Laplacian(standard, cv2.CV_32F).var())
+    return variance / (variance + SHARP_VARIANCE)
+
+
+def frontal(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) 0 (profile) to 1 (facing the camera).
+
+    The nose lies midway between the eyes of a face seen from the front, and beyond one of them in profile; the eyes are then also close
+    together for the size of the face.
+
+    Args:
+        landmarks: (n, 5, 2) in the order of `Faces.landmarks`, same unit as the boxes, aspect ratio 1.
+        boxes: (n, 4) xyxy.
+    """
+    left, right, nose = landmarks[:, 0], landmarks[:, 1], landmarks[:, 2]
+    between = right - left
+    distance = np.linalg.norm(between, axis=1)
+    along = np.einsum("nd,nd->n", nose - left, between) / np.maximum(distance**2, 1e-6)
+    symmetry = 1 - np.minimum(1, np.abs(along - 0.5) / 0.5)
+    spread = np.minimum(1, distance / np.maximum(0.35 * (boxes[:, 3] - boxes[:, 1]), 1e-6))
+    value = np.where(np.isnan(symmetry), 0.5, symmetry * spread)
+    result: NDArray[np.float32] = np.clip(value, 0, 1).astype(np.float32)
+    return result
+
+
+def inside(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) share of each normalised box that is within the picture; detectors reach beyond it for cropped faces."""
+    whole = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-9)
+    seen = np.clip(boxes[:, 2:], 0, 1) - np.clip(boxes[:, :2], 0, 1)
+    share: NDArray[np.float32] = np.prod(np.maximum(seen, 0) / whole, axis=1).astype(np.float32)
+    return share
+
+
+def quality(
+    height_px: NDArray[np.float32],
+    sharp: NDArray[np.float32],
+    facing: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    share_inside: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(n,) 0..1: the product of the parts, each brought to 0..1 so that a good television face comes out above 0.6."""
+    size = np.clip(np.log(np.maximum(height_px, 1) / SMALL_PX) / np.log(LARGE_PX / SMALL_PX), 0, 1)
+    clear = np.minimum(1, sharp / 0.6)
+    pose = np.minimum(1, facing / 0.7)
+    sure = np.clip((scores - 0.3) / 0.4, 0, 1)
+    whole = np.clip((share_inside - 0.5) / 0.4, 0, 1)
+    product: NDArray[np.float32] = (size**0.5 * clear**0.5 * pose * sure**0.5 * whole).astype(np.float32)
+    return product

@@ -1,0 +1,38 @@
+"""What tests share: folders of real weights and clips when they are there, and a workspace with its own engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.wire import Client
+
+
+def _folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value or not Path(value).is_dir():
+        pytest.skip(f"{variable} does not name a folder")
+    return Path(value)
+
+
+@pytest.fixture
+def media() -> Path:
+    """Folder of real clips with ground truth."""
+    return _folder("ROLLCALL_TEST_MEDIA")
+
+
+@pytest.fixture
+def weights() -> Path:
+    """Folder of real model weights."""
+    return _folder("ROLLCALL_MODELS")
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    """A client of an empty workspace; its engine is started on first use and ended afterwards."""
+    made = Client(tmp_path / "home", "person:tester")
+    yield made
+    made.stop()
