@@ -14,7 +14,7 @@ import anyio
 from engine import load, people, pipeline
 from engine.config import Config, Settings, flatten
 from engine.errors import BadMedia, RollcallError
-from engine.models.load import choose, provider_of
+from engine.models.load import choose
 from engine.sources.probe import MediaInfo
 from engine.sources.windows import plan
 from engine.workers import WorkerPool, pool_size
@@ -144,12 +144,12 @@ class Analysis:
             return known
         with engine.scratch() as scratch:
             await self._identify(pool, identify, gallery, calibration, scratch)
-            labels = await engine.in_thread(people.label, engine, self.episode, identify, gallery, self.settings)
+            naming = await engine.in_thread(people.label, engine, self.episode, identify, gallery, self.settings)
             self._report("totals")
-            totals = await self._totals(pool, identify, labels, scratch)
+            totals = await self._totals(pool, identify, naming, scratch)
             self._report("load")
             started = time.monotonic()
-            run_id: int = await engine.in_thread(load.load_run, engine, self, key, identify, labels, totals)
+            run_id: int = await engine.in_thread(load.load_run, engine, self, key, identify, naming, totals)
         await self.handle.log("load", "computed", seconds=time.monotonic() - started, detail=f"run {run_id}")
         self.computed = True
         return run_id
@@ -163,9 +163,9 @@ class Analysis:
         task = {**self.common, "kind": "identify", "key": key, "segments": segments}
         await self._submit(pool, {**task, "gallery": str(scratch / "gallery.npz"), "calibration": calibration})
 
-    async def _totals(self, pool: WorkerPool, identify: str, labels: people.Labels, scratch: Path) -> dict[str, Any]:
-        await self.engine.in_thread(labels.save, scratch / "labels.parquet")
-        task = {**self.common, "kind": "totals", "identify": identify, "labels": str(scratch / "labels.parquet"), "out": str(scratch)}
+    async def _totals(self, pool: WorkerPool, identify: str, naming: people.Naming, scratch: Path) -> dict[str, Any]:
+        await self.engine.in_thread(naming.save, scratch / "identity.parquet")
+        task = {**self.common, "kind": "totals", "identify": identify, "identity": str(scratch / "identity.parquet"), "out": str(scratch)}
         return await self._submit(pool, task)
 
     async def _submit(self, pool: WorkerPool, task: dict[str, Any]) -> dict[str, Any]:

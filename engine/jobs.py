@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rollcall.jobs")
 PUBLISH_EVERY_S = 0.25
+ATTEMPTS = 5
+"""Engines a job may be interrupted in before it is given up."""
 
 
 class JobHandle:
@@ -69,9 +71,13 @@ class JobRunner:
             group.cancel_scope.cancel()
 
     async def resume(self) -> None:
-        """Take up the jobs the last engine left."""
+        """Take up the jobs the last engine left; one that ended several engines is not given another."""
         for job in await self._engine.in_thread(work.unfinished_jobs, self._engine.database):
-            self.start(job["job_id"], job["kind"])
+            if job["attempts"] >= ATTEMPTS:
+                message = f"Job {job['job_id']} was interrupted {job['attempts']} times before it could finish."
+                await self._end(job["job_id"], "failed", error=RollcallError(message, "See engine.log in the workspace, then retry the job."))
+            else:
+                self.start(job["job_id"], job["kind"])
 
     def start(self, job_id: int, kind: str) -> None:
         """Put a job into its lane; a job already there is left alone."""

@@ -9,25 +9,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from engine.people import renamed
 from store import catalog, ids, results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
     from engine.analyse import Analysis
-    from engine.people import Labels
+    from engine.people import Naming
     from engine.service import Engine
 
 EXEMPLARS = 3
 """Vectors of a track kept in the vector store: the best faces, for finding the person in other episodes."""
 
 
-def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, labels: Labels, totals: dict[str, Any]) -> int:
+def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming: Naming, totals: dict[str, Any]) -> int:
     """Write an analysis into both stores and make it the episode's active run; returns the run's id.
 
     Args:
         key: the run's fingerprint.
         identify: key of the identity artefact.
-        labels: who each cluster is; new unknowns have negative numbers until they get their ids here.
+        naming: who each cluster is; new unknowns have negative numbers until they get their ids here.
         totals: paths of the tables the totals stage wrote, and the seconds nobody could be named for.
     """
     episode_id = analysis.episode["episode_id"]
@@ -40,8 +41,8 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, labels
     engine.vectors.add(facts["space"], run_id, embeddings["vector_id"].to_numpy(), vectors)
     chips = _keep_pictures(engine, identify)
     with engine.database.write() as transaction:
-        new = {key: catalog.add_person(transaction, analysis.episode["show_id"], None) for key in labels.new_people()}
-        people = labels.with_ids(new)
+        new = {key: catalog.add_person(transaction, analysis.episode["show_id"], None) for key in naming.new_people()}
+        people = naming.with_ids(new)
         rows = {
             "segment": _segments(analysis),
             "shot": tables["shots"],
@@ -50,10 +51,10 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, labels
             "track_embedding": embeddings,
             "cluster": _clusters(run_id, tables["clusters"]),
             "membership": _membership(run_id, tables["membership"]),
-            "posterior": _posterior(run_id, people.posterior),
+            "posterior": _posterior(run_id, people.identity),
             "assignment": _assignment(run_id, people),
-            "screen_time": _renamed(pq.read_table(totals["screen_time"]), ["person_id"], new),
-            "co_presence": _renamed(pq.read_table(totals["co_presence"]), ["person_a", "person_b"], new),
+            "screen_time": renamed(pq.read_table(totals["screen_time"]), "person", new).rename_columns({"person": "person_id"}),
+            "co_presence": _co_presence(pq.read_table(totals["co_presence"]), new),
         }
         results.load_run(transaction, run_id, episode_id, rows, totals["unidentified_s"])
     commit_point("run.committed")
@@ -151,12 +152,12 @@ def _membership(run_id: int, membership: pa.Table) -> pa.Table:
     )
 
 
-def _posterior(run_id: int, posterior: pa.Table) -> pa.Table:
-    cluster = pa.array(ids.cluster_id(run_id, _column(posterior, "cluster")), pa.int64())
-    return posterior.drop_columns(["cluster"]).append_column("cluster_id", cluster)
+def _posterior(run_id: int, identity: pa.Table) -> pa.Table:
+    cluster = pa.array(ids.cluster_id(run_id, _column(identity, "cluster")), pa.int64())
+    return identity.drop_columns(["cluster"]).append_column("cluster_id", cluster).rename_columns({"person": "person_id", "label": "accepted"})
 
 
-def _assignment(run_id: int, people: Labels) -> pa.Table:
+def _assignment(run_id: int, people: Naming) -> pa.Table:
     """The machine's label of each track: its most probable cluster, and who that cluster is taken for."""
     rows = people.assignment
     count = rows.num_rows
@@ -175,10 +176,8 @@ def _assignment(run_id: int, people: Labels) -> pa.Table:
     )
 
 
-def _renamed(table: pa.Table, columns: list[str], new: dict[int, int]) -> pa.Table:
-    """The table with new unknowns under their ids."""
-    for name in columns:
-        position = table.column_names.index(name)
-        values = [new.get(value, value) for value in table[name].to_pylist()]
-        table = table.set_column(position, name, pa.array(values, pa.int64()))
-    return table
+def _co_presence(pairs: pa.Table, new: dict[int, int]) -> pa.Table:
+    """Pairs under their ids, the smaller first."""
+    table = renamed(renamed(pairs, "person_a", new), "person_b", new)
+    a, b = _column(table, "person_a"), _column(table, "person_b")
+    return pa.table({"person_a": np.minimum(a, b), "person_b": np.maximum(a, b), "seconds": table["seconds"]})

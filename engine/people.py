@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engine.config import Settings
-from engine.identity.persons import carry_over
+from engine.identity.persons import UNIDENTIFIED, carry_over
+from engine.totals import labels
 from store import results
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 EXEMPLARS_PER_PERSON = 30
 """Faces of one person an episode is compared with: the best ones, whatever number of episodes they come from."""
-
-UNIDENTIFIED = -2
-NEW = -1
 
 
 @dataclass(frozen=True)
@@ -77,37 +75,37 @@ def gallery_for(engine: Engine, episode: dict[str, Any], space: str) -> KnownFac
 
 
 @dataclass(frozen=True)
-class Labels:
+class Naming:
     """Who is who in a run. People are library ids, or a negative number for an unknown that is new and gets its id when loaded.
 
     assignment: track, cluster, person_id (null: unidentified), probability, method, threshold.
-    posterior: cluster, person_id (null: none of those known), probability, similarity.
+    identity: `engine.totals.labels.IDENTITY` plus `similarity`: who each cluster may be, and which of them it is taken for.
     """
 
     assignment: pa.Table
-    posterior: pa.Table
+    identity: pa.Table
 
     def new_people(self) -> list[int]:
         """The negative numbers in use, those of the largest clusters first."""
         found = {value for value in self.assignment["person_id"].to_pylist() if value is not None and value < 0}
         return sorted(found, reverse=True)
 
-    def with_ids(self, new: dict[int, int]) -> Labels:
+    def with_ids(self, new: dict[int, int]) -> Naming:
         """The same with the ids new unknowns were given."""
-
-        def renamed(table: pa.Table) -> pa.Table:
-            position = table.column_names.index("person_id")
-            values = [new.get(value, value) for value in table["person_id"].to_pylist()]
-            return table.set_column(position, "person_id", pa.array(values, pa.int64()))
-
-        return Labels(renamed(self.assignment), renamed(self.posterior))
+        return Naming(renamed(self.assignment, "person_id", new), renamed(self.identity, "person", new))
 
     def save(self, path: Path) -> None:
-        """Write the assignment for the totals stage."""
-        pq.write_table(self.assignment, path)
+        """Write what the totals stage needs."""
+        pq.write_table(self.identity, path)
 
 
-def label(engine: Engine, episode: dict[str, Any], identify: str, gallery: KnownFaces, settings: Settings) -> Labels:
+def renamed(table: pa.Table, column: str, new: dict[int, int]) -> pa.Table:
+    """The table with new unknowns under their ids."""
+    values = [new.get(value, value) for value in table[column].to_pylist()]
+    return table.set_column(table.column_names.index(column), column, pa.array(values, pa.int64()))
+
+
+def label(engine: Engine, episode: dict[str, Any], identify: str, gallery: KnownFaces, settings: Settings) -> Naming:
     """Give every cluster its person.
 
     A named person found by face comes first; then the person the same faces had in the episode's active run, so that unknowns keep their
@@ -132,8 +130,9 @@ def label(engine: Engine, episode: dict[str, Any], identify: str, gallery: Known
         else:
             person_of[cluster], method_of[cluster] = -(cluster + 1), "cluster"
     assignment = _assign(artefacts.table("identify", identify, "membership"), person_of, method_of, settings)
-    posterior = _named_posterior(artefacts.table("identify", identify, "posterior"), people)
-    return Labels(assignment, posterior)
+    posterior = artefacts.table("identify", identify, "posterior")
+    table = labels.identity(artefacts.table("identify", identify, "decisions"), posterior, person_of, people)
+    return Naming(assignment, table.append_column("similarity", _similarity(table, posterior, people)))
 
 
 def _carried(engine: Engine, episode: dict[str, Any], identify: str, settings: Settings) -> dict[int, int]:
@@ -144,7 +143,7 @@ def _carried(engine: Engine, episode: dict[str, Any], identify: str, settings: S
     previous = results.person_tracks(engine.database, active)
     artefacts = engine.artefacts
     membership = artefacts.table("identify", identify, "membership")
-    return carry_over(previous, artefacts.table("identify", identify, "detections"), membership)
+    return carry_over(previous, artefacts.table("identify", identify, "detections"), membership, settings.identity)
 
 
 def _assign(membership: pa.Table, person_of: dict[int, int | None], method_of: dict[int, str], settings: Settings) -> pa.Table:
@@ -168,7 +167,9 @@ def _assign(membership: pa.Table, person_of: dict[int, int | None], method_of: d
     )
 
 
-def _named_posterior(posterior: pa.Table, people: NDArray[np.int64]) -> pa.Table:
-    candidates = posterior["candidate"].to_pylist()
-    person = pa.array([int(people[candidate]) if candidate >= 0 else None for candidate in candidates], pa.int64())
-    return posterior.drop_columns(["candidate"]).append_column("person_id", person)
+def _similarity(identity: pa.Table, posterior: pa.Table, people: NDArray[np.int64]) -> pa.Array:
+    """Cosine to the known person of each row, null for people known from nowhere else."""
+    candidates = zip(*(posterior[name].to_pylist() for name in ("cluster", "candidate", "similarity")), strict=True)
+    known = {(cluster, int(people[candidate])): similarity for cluster, candidate, similarity in candidates if candidate >= 0}
+    keys = zip(identity["cluster"].to_pylist(), identity["person"].to_pylist(), strict=True)
+    return pa.array([known.get((cluster, person)) for cluster, person in keys], pa.float32())

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pyarrow.parquet as pq
 
 from engine.artefacts import Artefacts
 from engine.config import Settings, build
 from engine.fingerprint import fingerprint
-from engine.tables import SegmentWindow
+from engine.tables import Episode, SegmentWindow
+from store.commit_point import commit_point
 
 STAGE_VERSION = {"observe": 1, "track": 1, "identify": 1}
 """Raised when a stage's code gives other results for the same input."""
@@ -88,8 +89,8 @@ def _models(profile: str, folder: str, provider: str, threads: int) -> Any:
 
 def _segment(task: Message, artefacts: Artefacts, settings: Settings, send: Send) -> Message:
     """Observe one segment unless that was done, then track it."""
-    from engine.analyzer import track_segment
     from engine.sources.probe import MediaInfo
+    from engine.vision.pick import track_segment
 
     models = _models(task["profile"], task["models"], settings.models.provider, task["threads"])
     window, log = SegmentWindow(**task["window"]), []
@@ -102,7 +103,7 @@ def _segment(task: Message, artefacts: Artefacts, settings: Settings, send: Send
     if "track" in task["missing"]:
         started = time.monotonic()
         observed = artefacts.observed(task["observe_key"])
-        tracked = track_segment(observed, models.embedder, settings.track)
+        tracked = track_segment(observed, models.embedder, models.calibration, settings.track)
         artefacts.write_tracked(task["track_key"], tracked)
         log.append(_line("track", window.segment, started, f"{len(tracked.vectors)} faces embedded"))
     return {"log": log}
@@ -127,3 +128,72 @@ def observe(path: Path, media: Any, window: SegmentWindow, settings: Settings, d
 def _line(stage: str, segment: int | None, started: float, detail: str) -> Message:
     """A line of the stage log."""
     return {"stage": stage, "segment": segment, "status": "computed", "seconds": round(time.monotonic() - started, 3), "detail": detail}
+
+
+def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Send) -> Message:
+    """Stitch the segments, cluster the tracks, match the clusters with the people known, decide."""
+    from engine.identity.cluster import cluster
+    from engine.identity.gallery import Gallery, match
+    from engine.identity.persons import decide
+    from engine.identity.similarity import evidence
+    from engine.models.base import Calibration
+    from engine.people import KnownFaces
+    from engine.sources.probe import MediaInfo
+    from engine.vision.stitch import picture_of, stitch
+
+    started = time.monotonic()
+    media, calibration = MediaInfo.from_dict(task["media"]), Calibration(**task["calibration"])
+    segments = [(artefacts.observed(s["observe_key"]), artefacts.tracked(s["track_key"])) for s in task["segments"]]
+    episode = stitch(segments, media.first_frame_us, media.duration_us, calibration, settings.track)
+    found = evidence(episode, calibration, settings.identity)
+    clustering = cluster(episode, found, settings.identity)
+    known = KnownFaces.read(Path(task["gallery"]))
+    gallery = Gallery(known.vectors, np.searchsorted(known.people(), known.person_id).astype(np.int32), known.quality)
+    posterior = match(episode, clustering, found, gallery, calibration, settings.identity)
+    tables = {
+        "shots": episode.shots,
+        "tracks": episode.tracks,
+        "detections": episode.detections,
+        "picks": episode.picks,
+        "clusters": clustering.clusters,
+        "membership": clustering.membership,
+        "posterior": posterior,
+        "decisions": decide(episode, clustering, posterior, settings.identity),
+        "pictures": picture_of(segments, episode),
+    }
+    meta = {"step_us": episode.step_us, "duration_us": episode.duration_us, "frame_size": list(episode.frame_size)}
+    artefacts.write("identify", task["key"], tables=tables, arrays={"vectors": episode.vectors, "pooled": episode.pooled}, meta=meta)
+    commit_point("identify.written")
+    detail = f"{episode.shots.num_rows} shots, {episode.tracks.num_rows} tracks, {clustering.clusters.num_rows} clusters"
+    return {"log": [_line("identify", None, started, detail)]}
+
+
+def _totals(task: Message, artefacts: Artefacts, settings: Settings, send: Send) -> Message:
+    """Seconds per person with intervals, from the identity result and who the clusters are."""
+    from engine.totals.labels import DECIDED, Labels
+    from engine.totals.screen_time import screen_time
+
+    started, key, out = time.monotonic(), task["identify"], Path(task["out"])
+    membership = artefacts.table("identify", key, "membership")
+    labels = Labels(membership, pq.read_table(task["identity"]), DECIDED.empty_table())
+    totals = screen_time(read_episode(artefacts, key), labels, settings.totals)
+    pq.write_table(totals.screen_time, out / "screen_time.parquet")
+    pq.write_table(totals.co_presence, out / "co_presence.parquet")
+    return {
+        "screen_time": str(out / "screen_time.parquet"),
+        "co_presence": str(out / "co_presence.parquet"),
+        "unidentified_s": totals.unidentified_s,
+        "log": [_line("totals", None, started, f"{totals.screen_time.num_rows} people")],
+    }
+
+
+def read_episode(artefacts: Artefacts, key: str) -> Episode:
+    """The stitched episode of an identity artefact."""
+    meta = artefacts.meta("identify", key)
+    return Episode(
+        step_us=meta["step_us"],
+        duration_us=meta["duration_us"],
+        frame_size=(meta["frame_size"][0], meta["frame_size"][1]),
+        **{name: artefacts.table("identify", key, name) for name in ("shots", "tracks", "detections", "picks")},
+        **{name: artefacts.array("identify", key, name) for name in ("vectors", "pooled")},
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -92,6 +94,15 @@ class Engine:
                 self.unreplayed.append(f"{line['operation']} of {line['at']}: {error}")
                 log.error("could not replay %s of %s: %s", line["operation"], line["at"], error)
         await self.jobs.resume()
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for files that pass between this process and a worker, gone afterwards."""
+        folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.home / "tmp"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Runs the jobs while the block is open."""

@@ -1,4 +1,4 @@
-"""Ids of machine results, made of the run and the position in it: monotonic per run, never burnt by a crash, told apart by their size.
+"""Ids of machine results, made of the run and the position in it: monotonic per run, never burnt by a crash.
 
 A run holds at most 10 million detections, 100,000 tracks and 100,000 clusters; all ids stay below 2^53, so JSON carries them exactly.
 """

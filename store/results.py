@@ -135,6 +135,22 @@ def posteriors(database: Database, run_id: int, cluster_id: int) -> list[dict[st
     )
 
 
+def explained(database: Database, run_id: int) -> dict[str, pa.Table]:
+    """What the account of a total is made of: shot, track, membership, and identity (who each cluster may be), by id."""
+    return {
+        "shot": database.arrow("SELECT shot, start_us, end_us, thread FROM shot WHERE run_id = ? ORDER BY shot", [run_id]),
+        "track": database.arrow("SELECT track_id, shot, start_us, end_us, faces, quality FROM track WHERE run_id = ? ORDER BY track_id", [run_id]),
+        "membership": database.arrow(
+            "SELECT track_id, cluster_id, probability FROM membership WHERE run_id = ? ORDER BY track_id, probability DESC, cluster_id", [run_id]
+        ),
+        "identity": database.arrow(
+            """SELECT cluster_id, person_id AS person, probability, accepted AS label FROM posterior
+               WHERE run_id = ? ORDER BY cluster_id, probability DESC, person_id""",
+            [run_id],
+        ),
+    }
+
+
 def screen_time(database: Database, run_id: int) -> list[dict[str, Any]]:
     """Totals of a run, most seen first."""
     return database.rows(

@@ -62,7 +62,7 @@ def end_job(database: Database, job_id: int, state: str, *, result: dict[str, An
 
 def requeue_job(transaction: Transaction, job_id: int) -> None:
     """Put a job back into the queue; what it has finished is kept as artefacts."""
-    transaction.execute("UPDATE job SET state = 'queued', ended_at = NULL, error = NULL WHERE job_id = ?", [job_id])
+    transaction.execute("UPDATE job SET state = 'queued', ended_at = NULL, error = NULL, attempts = 0 WHERE job_id = ?", [job_id])
 
 
 def log(
@@ -71,7 +71,9 @@ def log(
     """Add a line to a job's stage log."""
     with database.write() as transaction:
         seq = transaction.rows("SELECT coalesce(max(seq), 0) + 1 AS seq FROM job_event WHERE job_id = ?", [job_id])[0]["seq"]
-        transaction.insert("job_event", job_id=job_id, seq=seq, logged_at=now(), stage=stage, segment=segment, status=status, seconds=seconds, detail=detail)
+        transaction.insert(
+            "job_event", job_id=job_id, seq=seq, logged_at=now(), stage=stage, segment=segment, status=status, seconds=seconds, detail=detail
+        )
 
 
 def stage_log(database: Database, job_id: int) -> list[dict[str, Any]]:

@@ -11,4 +11,4 @@ from engine.exports.report import Report
 
 def write(path: Path, report: Report) -> None:
     """Write the rows with a header line."""
-    pyarrow.csv.write_csv(report.rows, path, pyarrow.csv.WriteOptions(quoting_style="needed"))
+    pyarrow.csv.write_csv(report.rows, path, pyarrow.csv.WriteOptions(quoting_style="needed", quoting_header="none"))

@@ -82,7 +82,8 @@ def join_core(
     known = (first >= 0) & (second >= 0)
     cost[first[known], second[known]] = cost[second[known], first[known]] = np.inf
     label = agglomerate(sums, np.add.reduceat(weight[order].astype(np.float64), starts), cost, settings.join_log_odds)
-    return label[item[core]]
+    result: NDArray[np.int32] = label[item[core]]
+    return result
 
 
 def attach(
@@ -145,11 +146,11 @@ def _tables(
     tracks, columns, values = tracks[order], columns[order], values[order]
     best = columns[np.searchsorted(tracks, np.arange(len(label)))]
     seconds = (episode.tracks["end_us"].to_numpy() - episode.tracks["start_us"].to_numpy()) / 1e6
-    used, first, label = np.unique(best, return_index=True, return_inverse=True)
-    held = np.bincount(label, weights=seconds, minlength=len(used))
+    used, first, place = np.unique(best, return_index=True, return_inverse=True)
+    held = np.bincount(place, weights=seconds, minlength=len(used))
     rank = np.empty(len(used), np.int32)
     rank[np.lexsort((first, -held))] = np.arange(len(used))
-    label = rank[label].astype(np.int32)
+    label = rank[place].astype(np.int32)
     number = np.full(int(columns.max(initial=-1)) + 1, -1, np.int32)
     number[used] = rank
     there = number[columns] >= 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Reference = Annotated[str, BeforeValidator(str)]
 """An id, or a name that stands for one."""
 
-UtcTime = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(timespec="milliseconds") + "Z", return_type=str)]
+UtcTime = Annotated[datetime, PlainSerializer(lambda moment: moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z", return_type=str)]
 """The store keeps UTC without a zone; surfaces say so."""
 
 EpisodeRef = Annotated[Reference, Field(description="Episode id, or show-s01e02.")]

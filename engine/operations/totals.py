@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from engine.errors import NotFound
@@ -123,6 +121,14 @@ class ExplainTrack(Result):
     faces: int
     probability: float
     quality: float
+    decided: bool
+
+
+class Doubt(Result):
+    track_id: int
+    labelled: bool = Field(description="Taken for theirs though it may not be; otherwise taken for somebody else though it may be theirs.")
+    probability: float
+    seconds: float = Field(description="What it moves the expectation by.")
 
 
 class Explanation(Result):
@@ -135,6 +141,7 @@ class Explanation(Result):
     expectation_minus_most_probable_s: float
     stretches: list[Stretch]
     tracks: list[ExplainTrack]
+    doubts: list[Doubt]
 
 
 @operation("read", "totals", params=ExplainParams, result=Explanation)
@@ -145,13 +152,11 @@ def totals_explain(context: Context, p: ExplainParams) -> Explanation:
     total = next((row for row in results.screen_time(engine.database, run["run_id"]) if row["person_id"] == p.person_id), None)
     if total is None:
         raise NotFound(f"Person {p.person_id} has no total in episode {p.episode}.", "`rollcall totals show EPISODE` lists those who have.")
-    explained: dict[str, Any] = account.explain_person(engine.database, run, p.person_id)
-    most_probable = sum(stretch["seconds"] for stretch in explained["stretches"])
+    explained = account.explain_person(engine.database, run, p.person_id)
     return Explanation.model_validate(
         {
             **{name: total[name] for name in ("person_id", "name", "visual_s", "visual_low_s", "visual_high_s")},
-            "most_probable_s": most_probable,
-            "expectation_minus_most_probable_s": total["visual_s"] - most_probable,
+            "expectation_minus_most_probable_s": total["visual_s"] - explained["most_probable_s"],
             **explained,
         }
     )

@@ -69,7 +69,7 @@ def quality(
     """(n,) 0..1: the product of the parts, each brought to 0..1 so that a good television face comes out above 0.6."""
     size = np.clip(np.log(np.maximum(height_px, 1) / SMALL_PX) / np.log(LARGE_PX / SMALL_PX), 0, 1)
     clear = np.minimum(1, sharp / 0.6)
-    pose = np.minimum(1, facing / 0.7)
+    pose = 0.2 + 0.8 * np.minimum(1, facing / 0.7)
     sure = np.clip((scores - 0.3) / 0.4, 0, 1)
     whole = np.clip((share_inside - 0.5) / 0.4, 0, 1)
     product: NDArray[np.float32] = (size**0.5 * clear**0.5 * pose * sure**0.5 * whole).astype(np.float32)

@@ -139,14 +139,15 @@ CREATE TABLE membership (
     probability FLOAT NOT NULL
 );
 
--- person_id NULL: none of the people known.
+-- Who a cluster may be. person_id NULL: nobody who can be named; accepted: the one it is taken for.
 CREATE TABLE posterior (
     run_id BIGINT NOT NULL,
     episode_id BIGINT NOT NULL,
     cluster_id BIGINT NOT NULL,
     person_id BIGINT,
     probability FLOAT NOT NULL,
-    similarity FLOAT
+    similarity FLOAT,
+    accepted BOOLEAN NOT NULL
 );
 
 -- The label in force for each track of a run. person_id NULL: unidentified.

@@ -1,0 +1,134 @@
+"""Who each cluster is: somebody known, somebody new, or too poor to tell; and who it was in an earlier run of the same episode."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from engine.config import IdentitySettings
+from engine.identity.cluster import Clustering
+from engine.identity.together import boxes_of, iou
+from engine.tables import Episode
+
+NEW = -1
+UNIDENTIFIED = -2
+
+DECISION = pa.schema(
+    [
+        ("cluster", pa.int32()),
+        ("candidate", pa.int32()),  # row in the gallery's people, NEW for an unknown person, UNIDENTIFIED when too poor to tell
+        ("probability", pa.float32()),  # that the cluster is that person; of NEW and UNIDENTIFIED, that it is none of the gallery
+    ]
+)
+
+SAME_FACE_IOU = 0.5
+"""Boxes of two runs that overlap at least this much are one face."""
+
+LONGEST_REACH_US = 500_000
+"""A path of boxes is interpolated between samples at most this far apart."""
+
+
+def decide(episode: Episode, clustering: Clustering, posterior: pa.Table, settings: IdentitySettings) -> pa.Table:
+    """Who each cluster is.
+
+    The gallery's person at `accept_probability` or more; else somebody new if a track of the cluster has a face of `person_quality`
+    and it is more than a one-frame flash; else unidentified.
+
+    Args:
+        posterior: POSTERIOR, as `gallery.match` returns it.
+
+    Returns:
+        DECISION, a row a cluster, in order.
+    """
+    clusters = clustering.clusters.num_rows
+    label = clustering.label
+    best = np.zeros(clusters, np.float32)
+    np.maximum.at(best, label, episode.tracks["quality"].to_numpy())
+    faces = np.bincount(label, weights=episode.tracks["faces"].to_numpy(), minlength=clusters)
+    candidate = np.where((best >= settings.person_quality) & (faces > 1), NEW, UNIDENTIFIED).astype(np.int32)
+    probability = np.zeros(clusters, np.float32)
+    cluster, who, chance = (posterior[name].to_numpy() for name in ("cluster", "candidate", "probability"))
+    probability[cluster[who == -1]] = chance[who == -1]
+    accepted = (who >= 0) & (chance >= settings.accept_probability)
+    accepted[accepted] = chance[accepted] >= _largest(cluster[accepted], chance[accepted], clusters)[cluster[accepted]]
+    candidate[cluster[accepted]], probability[cluster[accepted]] = who[accepted], chance[accepted]
+    return pa.table([np.arange(clusters, dtype=np.int32), candidate, probability], schema=DECISION)
+
+
+def _largest(cluster: NDArray[np.int32], chance: NDArray[np.float32], clusters: int) -> NDArray[np.float32]:
+    largest = np.zeros(clusters, np.float32)
+    np.maximum.at(largest, cluster, chance)
+    return largest
+
+
+def carry_over(previous: pa.Table, detections: pa.Table, membership: pa.Table, settings: IdentitySettings) -> dict[int, int]:
+    """Who each cluster was in an earlier run of the same episode: the person it shares most face-time with, one to one.
+
+    Face-time is shared while the boxes overlap at IoU 0.5 or more; the earlier path is interpolated between its samples, so the two runs
+    may have looked at different times. Cluster and person must share at least `carry_share` of the shorter of both.
+
+    Args:
+        previous: faces of the earlier run: person_id, track_id, t_us, x1, y1, x2, y2 (at most half a second apart within a track).
+        detections: of the new run, with `track`.
+        membership: MEMBERSHIP of the new run; a track counts for its most probable cluster.
+
+    Returns:
+        cluster -> person_id.
+    """
+    cluster_of = _most_probable(membership)
+    track = detections["track"].to_numpy()
+    ours = np.flatnonzero((track >= 0) & (track < len(cluster_of)))
+    if not len(ours) or not previous.num_rows:
+        return {}
+    cluster = cluster_of[track[ours]]
+    time, boxes = detections["t_us"].to_numpy()[ours], boxes_of(detections)[ours]
+    people, person = np.unique(previous["person_id"].to_numpy(), return_inverse=True)
+    own = _face_time(track[ours], time)
+    shared = np.zeros((int(cluster.max()) + 1, len(people)))
+    theirs = np.zeros(len(people))
+    old_track, old_time, old_boxes = previous["track_id"].to_numpy(), previous["t_us"].to_numpy(), boxes_of(previous)
+    np.add.at(theirs, person, _face_time(old_track, old_time))
+    by_time = np.argsort(time, kind="stable")
+    order = np.lexsort((old_time, old_track))
+    for rows in np.split(order, np.flatnonzero(np.diff(old_track[order])) + 1):
+        hit = by_time[slice(*np.searchsorted(time[by_time], [old_time[rows[0]] - 1, old_time[rows[-1]] + 1]))]
+        path, near = _path(old_time[rows], old_boxes[rows], time[hit])
+        hit = hit[near & (iou(path, boxes[hit]) >= SAME_FACE_IOU)]
+        np.add.at(shared[:, person[rows[0]]], cluster[hit], own[hit])
+    mine = np.bincount(cluster, weights=own, minlength=len(shared))
+    shared[shared < settings.carry_share * np.minimum(mine[:, None], theirs)] = 0
+    pairs = zip(*linear_sum_assignment(shared, maximize=True), strict=True)
+    return {int(row): int(people[column]) for row, column in pairs if shared[row, column] > 0}
+
+
+def _most_probable(membership: pa.Table) -> NDArray[np.int32]:
+    """(n,) most probable cluster of each track; ties go to the smaller number."""
+    track, cluster, chance = (membership[name].to_numpy() for name in ("track", "cluster", "probability"))
+    order = np.lexsort((-cluster, chance))
+    best = np.full(int(track.max(initial=-1)) + 1, -1, np.int32)
+    best[track[order]] = cluster[order]
+    return best
+
+
+def _face_time(track: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,) seconds each face stands for: half the way to its neighbours in the track, and at an end as much on both sides."""
+    order = np.lexsort((time, track))
+    step = np.diff(time[order]) / 1e6
+    step = np.where(np.diff(track[order]) == 0, np.minimum(step, LONGEST_REACH_US / 1e6), np.nan)
+    before, after = np.append(np.nan, step), np.append(step, np.nan)
+    usual = float(np.nanmedian(step)) if np.isfinite(step).any() else LONGEST_REACH_US / 1e6
+    before, after = (np.where(np.isnan(one), np.where(np.isnan(other), usual, other), one) for one, other in ((before, after), (after, before)))
+    seconds = np.empty(len(time))
+    seconds[order] = (before + after) / 2
+    return seconds
+
+
+def _path(times: NDArray[np.int64], boxes: NDArray[np.float32], at: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Boxes of a path at given times, and whether a sample is near enough to say."""
+    path = np.stack([np.interp(at, times, boxes[:, side]) for side in range(4)], axis=1).astype(np.float32)
+    place = np.clip(np.searchsorted(times, at), 1, max(len(times) - 1, 1))
+    before, after = times[np.minimum(place, len(times)) - 1], times[np.minimum(place, len(times) - 1)]
+    gap = np.where((at == before) | (at == after), 0, after - before)
+    return path, gap <= LONGEST_REACH_US

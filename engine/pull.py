@@ -1,0 +1,5 @@
+"""temporary"""
+
+
+async def run(engine, handle, job):
+    return {}

@@ -1,0 +1,118 @@
+"""What the seconds would be if the doubtful things were otherwise: seeded draws of labels and of the ends of tracks.
+
+A draw decides, for the whole episode at once, who each cluster is (so that a cluster is wrong as a whole), which cluster each track
+belongs to, and where its ends really were. An end lies anywhere between two looks; where the face was hard to see it is less certain still;
+at a cut it is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import TotalsSettings
+from engine.tables import Episode
+from engine.totals.labels import NOBODY, Labels
+
+END_FACES = 2
+"""Faces at an end of a track whose scores say how certain the end is."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The 2n starts and ends of n tracks in time order, for every draw.
+
+    at: (2n, draws) float64 seconds, ascending in every draw. shot: (2n,) int32. start, end: (n,) row of each track's start and end.
+    """
+
+    at: NDArray[np.float64]
+    shot: NDArray[np.int32]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
+def draw_edges(episode: Episode, settings: TotalsSettings, rng: np.random.Generator) -> Edges:
+    """Where the tracks began and ended, in every draw."""
+    tracks, shots = episode.tracks, episode.shots
+    count, shot = tracks.num_rows, tracks["shot"].to_numpy()
+    first, last = shots["start_us"].to_numpy()[shot] / 1e6, shots["end_us"].to_numpy()[shot] / 1e6
+    start, end = tracks["start_us"].to_numpy() / 1e6, tracks["end_us"].to_numpy() / 1e6
+    width = episode.step_us / 2e6 * looseness(episode, settings)
+    width[0, start <= first] = 0
+    width[1, end >= last] = 0
+    nominal = np.concatenate([start, end])
+    order = np.lexsort((np.repeat([0, 1], count), nominal))
+    at = rng.random((2 * count, settings.draws))
+    at *= 2
+    at -= 1
+    at *= width.ravel()[order, None]
+    at += nominal[order, None]
+    np.clip(at, np.concatenate([first, first])[order, None], np.concatenate([last, last])[order, None], out=at)
+    # Ends that changed places meet half way: both running extremes are ascending, and so is their mean.
+    at = (np.maximum.accumulate(at, axis=0) + np.minimum.accumulate(at[::-1], axis=0)[::-1]) / 2
+    place = np.empty(2 * count, np.int64)
+    place[order] = np.arange(2 * count)
+    return Edges(at, np.concatenate([shot, shot])[order], place[:count], place[count:])
+
+
+def looseness(episode: Episode, settings: TotalsSettings) -> NDArray[np.float64]:
+    """(2, n) how many half steps each start and each end is uncertain by: 1, and more where the faces there scored low."""
+    track = episode.detections["track"].to_numpy()
+    order = np.lexsort((episode.detections["t_us"].to_numpy(), track))
+    order = order[track[order] >= 0]
+    score, track = episode.detections["score"].to_numpy()[order].astype(np.float64), track[order]
+    count = episode.tracks.num_rows
+    bounds = np.searchsorted(track, np.arange(count + 1))
+    total = np.concatenate([[0], np.cumsum(score)])
+    faces = np.minimum(np.diff(bounds), END_FACES)
+    sums = np.stack([total[bounds[:-1] + faces] - total[bounds[:-1]], total[bounds[1:]] - total[bounds[1:] - faces]])
+    mean = np.where(faces > 0, sums / np.maximum(faces, 1), settings.firm_score)
+    doubt = np.maximum(0, settings.firm_score - mean) / settings.firm_score
+    result: NDArray[np.float64] = 1 + settings.loose_end * doubt
+    return result
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Uniform numbers behind the labels of a draw: track (n, draws), cluster (c, draws)."""
+
+    track: NDArray[np.float32]
+    cluster: NDArray[np.float32]
+
+
+def draw_chance(tracks: int, labels: Labels, settings: TotalsSettings, rng: np.random.Generator) -> Chance:
+    """The numbers that decide, in every draw, who each cluster is and where each track belongs."""
+    clusters = len(labels.people_of()[0])
+    return Chance(rng.random((tracks, settings.draws), np.float32), rng.random((clusters, settings.draws), np.float32))
+
+
+def draw_people(tracks: int, labels: Labels, chance: Chance, sure: float) -> NDArray[np.int32]:
+    """(tracks, draws) whose each track is: a position in `labels.people`, or NOBODY.
+
+    Args:
+        sure: memberships at least this probable are taken as certain.
+    """
+    clusters, member = labels.clusters_of(tracks)
+    surely = member[:, :1] >= sure
+    member = np.where(surely, np.eye(1, member.shape[1]), member)
+    people, who = labels.people_of()
+    cluster = _choose(clusters, member, chance.track)
+    person_of = np.concatenate([_choose(people, who, chance.cluster), np.full((1, chance.track.shape[1]), NOBODY, np.int32)])
+    person = np.take_along_axis(person_of, cluster, axis=0) if len(cluster) else cluster
+    decided, fixed = labels.decided_people(tracks)
+    person[decided] = fixed[decided, None]
+    return person
+
+
+def _choose(values: NDArray[np.int32], chances: NDArray[np.float64], uniform: NDArray[np.float32]) -> NDArray[np.int32]:
+    """(n, draws): value r of each row with probability chances[:, r], -1 with what is left."""
+    cumulative = np.minimum(np.cumsum(chances, axis=1), 1).astype(np.float32)
+    chosen = np.full(uniform.shape, -1, np.int32)
+    before = np.zeros(len(values), np.float32)
+    for rank in range(values.shape[1]):
+        here = (uniform >= before[:, None]) & (uniform < cumulative[:, rank, None])
+        np.copyto(chosen, values[:, rank, None], where=here)
+        before = cumulative[:, rank]
+    return chosen
