@@ -21,7 +21,7 @@ CALIBRATION = Calibration(20.0, -8.4, "made up: strangers around .0, one person 
 
 @dataclass(frozen=True)
 class World:
-    """episode; person (n,) of each track; visible: (person, start_us, end_us) of every true stretch; faces: (people, DIMS) their vectors."""
+    """episode; person (n,) of each track; visible: (person, start_us, end_us) of every true stretch; faces: (people, DIMS) their vectors, extras last."""
 
     episode: Episode
     person: NDArray[np.int64]
@@ -56,15 +56,22 @@ def world(
     poor: float = 0.25,
     lookalikes: int = 0,
     turns: float = 0.3,
+    extras: float = 0.0,
+    swaps: float = 0.0,
+    uniforms: float = 0.0,
 ) -> World:
-    """An episode. `poor` is the share of poor tracks, `turns` how often a face turns up or away inside a shot."""
+    """An episode. `poor` is the share of poor tracks, `turns` how often a face turns up or away inside a shot, `extras` how often a shot
+    shows somebody seen nowhere else (poorly), `swaps` how often two people of a framing are in each other's place, `uniforms` the share of
+    scenes where all wear the same."""
     rng = np.random.default_rng(seed)
     faces, hub = people(rng, cast, lookalikes), unit(rng.normal(size=DIMS))
     shots, tracks, visible, vectors, detections = [], [], [], [], []
     clock = thread_base = 0
     for _ in range(scenes):
         here = rng.choice(cast, size=min(cast, int(rng.integers(2, 5))), replace=False)
+        alike = rng.random() < uniforms
         clothes = {who: np.abs(rng.normal(size=BODY_DIMS)) ** 2 for who in here}
+        clothes = {who: clothes[here[0]] if alike else own for who, own in clothes.items()}
         framings = [rng.choice(here, size=int(rng.integers(1, min(3, len(here)) + 1)), replace=False) for _ in range(3)]
         places = [{who: (0.1 + 0.28 * spot, 0.2, 0.1 + 0.28 * spot + 0.2, 0.6) for spot, who in enumerate(group)} for group in framings]
         for _ in range(shots_per_scene):
@@ -73,17 +80,27 @@ def world(
             start, end = clock, clock + length
             shots.append((len(shots), start, end, thread_base + thread))
             clock = end
-            for who in framings[thread]:
+            spots = dict(places[thread])
+            if rng.random() < swaps:
+                spots = dict(zip(spots, [*list(spots.values())[1:], next(iter(spots.values()))], strict=True))
+            shown = list(framings[thread])
+            if rng.random() < extras:
+                shown.append(-1)
+            for who in shown:
+                if who < 0:
+                    faces = np.concatenate([faces, people(rng, 1)])
+                    who = len(faces) - 1
+                    spots[who], clothes[who] = (0.7, 0.2, 0.85, 0.5), np.abs(rng.normal(size=BODY_DIMS)) ** 2
                 for low, high in _stretches(rng, start, end, turns):
                     visible.append((int(who), low, high))
                     looks = np.arange(-(-low // step_us), -(-high // step_us)) * step_us
                     if not len(looks):
                         continue
-                    quality = float(rng.uniform(0.02, 0.3) if rng.random() < poor else rng.uniform(0.45, 0.95))
+                    quality = float(rng.uniform(0.02, 0.3) if rng.random() < (poor if who < cast else 0.9) else rng.uniform(0.45, 0.95))
                     body = unit(clothes[who] + np.abs(rng.normal(size=BODY_DIMS)) * 0.4) if rng.random() < 0.8 else np.zeros(BODY_DIMS)
                     row = (len(tracks), len(shots) - 1, max(start, int(looks[0] - step_us // 2)), min(end, int(looks[-1] + step_us // 2)))
                     tracks.append((*row, len(looks), 0.8, 90.0, quality, 0.1, False, len(detections), body))
-                    box = np.array(places[thread][who]) + rng.normal(size=4) * 0.01
+                    box = np.array(spots[who]) + rng.normal(size=4) * 0.01
                     detections += [(int(at), len(tracks) - 1, box, quality) for at in looks]
                     vectors.append((int(who), embed(rng, faces[who], quality, hub)))
         thread_base += 3

@@ -51,9 +51,9 @@ def cluster(episode: Episode, found: Evidence, settings: IdentitySettings, const
         odds, prior = member.scores(found, label, clusters, middle, constraints, settings)
     else:
         odds = prior = np.empty((count, 0))
-    label, chance = attach(found, label, odds, prior, settings)
+    label, chance = attach(found, label, odds, prior)
     decided = _decided(group, sizes, label, found.trust)
-    return _tables(episode, label, chance, decided, settings)
+    return _tables(episode, label, _anchored(label, chance, found.trust * _seconds(episode)), decided, settings)
 
 
 def join_core(
@@ -87,7 +87,7 @@ def join_core(
 
 
 def attach(
-    found: Evidence, label: NDArray[np.int32], odds: NDArray[np.float64], prior: NDArray[np.float64], settings: IdentitySettings
+    found: Evidence, label: NDArray[np.int32], odds: NDArray[np.float64], prior: NDArray[np.float64]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Give tracks without a cluster the most probable one, surest first; two seen together are not both given the same.
 
@@ -96,7 +96,7 @@ def attach(
     """
     label, clusters = label.copy(), odds.shape[1]
     cost = member.apart(found, label, clusters)
-    chance = member.probabilities(odds - cost, prior, settings)
+    chance = member.probabilities(odds - cost, prior)
     free = np.flatnonzero(label < 0)
     rows, columns, value = found.together.both_ways()
     order = np.argsort(rows, kind="stable")
@@ -107,7 +107,7 @@ def attach(
         given = label[columns[others]]
         placed = (given >= 0) & (given < clusters)
         np.maximum.at(cost[track], given[placed], value[others][placed])
-        chance[track] = member.probabilities((odds[track] - cost[track])[None], prior[track : track + 1], settings)[0]
+        chance[track] = member.probabilities((odds[track] - cost[track])[None], prior[track : track + 1])[0]
         best = int(chance[track, :-1].argmax()) if clusters else 0
         if clusters and chance[track, best] >= ATTACH:
             label[track] = best
@@ -120,6 +120,37 @@ def attach(
 def _but_last(clusters: int) -> NDArray[np.bool_]:
     """Selects all columns but the last of `clusters + 1`."""
     return np.arange(clusters + 1) < clusters
+
+
+def _seconds(episode: Episode) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = (episode.tracks["end_us"].to_numpy() - episode.tracks["start_us"].to_numpy()) / 1e6
+    return result
+
+
+def _anchored(label: NDArray[np.int32], chance: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities seen from what a cluster mostly is: were two parts one person, or one cluster two, the smaller part would be the wrong one.
+
+    A track's doubt shrinks by the share of its cluster that it makes up; a track alone in its cluster joins another the less, the larger it
+    is beside it.
+
+    Args:
+        weight: (n,) how much each track counts.
+    """
+    every, clusters = np.arange(len(label)), chance.shape[1] - 1
+    if not clusters:
+        return chance
+    chance = chance.copy()
+    inside = label < clusters
+    total = np.bincount(label[inside], weights=weight[inside], minlength=clusters)
+    own = chance[every, np.minimum(label, clusters - 1)]
+    alone = ~inside | (own == 0)
+    share = np.where(alone, 0, weight / np.maximum(total[np.minimum(label, clusters - 1)], 1e-12))
+    chance[:, :-1] *= np.where(alone[:, None], total / np.maximum(total + weight[:, None], 1e-12), (1 - share)[:, None])
+    chance[:, -1] *= 1 - share
+    kept = np.where(alone, clusters, label)
+    chance[every, kept] = 0
+    chance[every, kept] = 1 - chance.sum(axis=1)
+    return chance
 
 
 def _decided(group: NDArray[np.int32], sizes: NDArray[np.int64], label: NDArray[np.int32], trust: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -145,7 +176,7 @@ def _tables(
     order = np.lexsort((columns, -values, tracks))
     tracks, columns, values = tracks[order], columns[order], values[order]
     best = columns[np.searchsorted(tracks, np.arange(len(label)))]
-    seconds = (episode.tracks["end_us"].to_numpy() - episode.tracks["start_us"].to_numpy()) / 1e6
+    seconds = _seconds(episode)
     used, first, place = np.unique(best, return_index=True, return_inverse=True)
     held = np.bincount(place, weights=seconds, minlength=len(used))
     rank = np.empty(len(used), np.int32)

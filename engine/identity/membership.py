@@ -17,6 +17,9 @@ from engine.identity.similarity import Evidence
 ELSEWHERE = 0.05
 """Presence every cluster is given at any time, as a share of one track that is there."""
 
+NEARER = 3.0
+"""Presence and clothes count for e times less when they are a scene's length divided by this further off."""
+
 FLOOR = 1e-3
 """Smallest weight of a track, so that clusters of nothing but poor faces can be averaged."""
 
@@ -33,7 +36,7 @@ def scores(
 
     Returns:
         (n, c) log odds that the track is of the cluster's person, -inf where it is alone in it or a decision forbids it, without what was
-        seen together (`apart`); and (n, c) log prior, of which the strangers' share is already taken off.
+        seen together (`apart`); and (n, c) log prior; what a row lacks to 1 is the stranger's.
     """
     members = np.argsort(label, kind="stable")
     members = members[label[members] >= 0]
@@ -49,20 +52,31 @@ def scores(
         own[here, label[rows][here]] = 1
         weights = total - own * weight[rows, None]
         face = np.add.reduceat(found.face[rows][:, members] * weight[members], starts, axis=1)
-        body = found.body[rows][:, members].astype(np.float32)
-        compared = np.add.reduceat(body != 0, starts, axis=1, dtype=np.float64)
+        near = np.exp(-np.abs(middle[rows, None] - middle[members]) * NEARER / settings.scene_s)
+        body = found.body[rows].toarray()[:, members]
+        compared = np.add.reduceat((body != 0) * near, starts, axis=1)
         odds[rows] = np.where(weights > FLOOR / 2, face / np.maximum(weights, FLOOR), -np.inf)
-        odds[rows] += np.add.reduceat(body, starts, axis=1) / np.maximum(compared, 1)
-        odds[rows] += np.maximum.reduceat(found.thread[rows][:, members], starts, axis=1)
-        near = np.exp(-np.abs(middle[rows, None] - middle[members]) / settings.scene_s)
+        odds[rows] += np.add.reduceat(body * near, starts, axis=1) / np.maximum(compared, FLOOR)
+        odds[rows] += np.maximum.reduceat(found.thread[rows].toarray()[:, members], starts, axis=1)
         presence[rows] = np.add.reduceat(near, starts, axis=1) - own + ELSEWHERE
     for first, second in (constraints.cannot.T, constraints.cannot.T[::-1]):
         known = label[second] >= 0
         odds[first[known], label[second[known]]] = -np.inf
     presence[~np.isfinite(odds)] = 0
-    share = presence / np.maximum(presence.sum(axis=1, keepdims=True), 1e-12)
+    around = np.minimum(presence, 1).sum(axis=1)
+    share = presence / np.maximum(presence.sum(axis=1, keepdims=True), 1e-12) * np.minimum(1, around / crowd(found, label))[:, None]
     with np.errstate(divide="ignore"):
         return odds, np.log(share * (1 - settings.stranger_prior))
+
+
+def crowd(found: Evidence, label: NDArray[np.int32]) -> NDArray[np.float64]:
+    """(n,) how many tracks without a cluster are seen at once with each such track, itself included; 1 for tracks with a cluster.
+
+    Each of those around can be only one of them: where there are more faces than people around, most are strangers."""
+    rows, columns, _ = found.together.both_ways()
+    free = (label[rows] < 0) & (label[columns] < 0)
+    result: NDArray[np.float64] = 1.0 + np.bincount(rows[free], minlength=len(label)).astype(np.float64)
+    return result
 
 
 def apart(found: Evidence, label: NDArray[np.int32], clusters: int) -> NDArray[np.float64]:
@@ -74,9 +88,10 @@ def apart(found: Evidence, label: NDArray[np.int32], clusters: int) -> NDArray[n
     return cost
 
 
-def probabilities(odds: NDArray[np.float64], prior: NDArray[np.float64], settings: IdentitySettings) -> NDArray[np.float64]:
+def probabilities(odds: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n, c + 1): probability of each cluster, and in the last column of somebody in none of them."""
-    logits = np.concatenate([odds + prior, np.full((len(odds), 1), np.log(settings.stranger_prior))], axis=1)
+    stranger = np.log(1 - np.exp(prior).sum(axis=1, keepdims=True))
+    logits = np.concatenate([odds + prior, stranger], axis=1)
     logits -= logits.max(axis=1, keepdims=True)
     result: NDArray[np.float64] = np.exp(logits)
     result /= result.sum(axis=1, keepdims=True)

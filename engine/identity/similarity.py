@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.config import IdentitySettings
 from engine.identity.constraints import NO_CONSTRAINTS, Constraints
-from engine.identity.context import BLOCK, body_evidence, thread_evidence
+from engine.identity.context import BLOCK, Pairwise, body_evidence, thread_evidence
 from engine.identity.together import Together, seen_together
 from engine.models.base import Calibration
 from engine.tables import Episode
@@ -38,22 +38,23 @@ NEGATIVES_HALF = 20.0
 class Evidence:
     """Evidence for every pair of n tracks, natural log odds, symmetric with a zero diagonal.
 
-    face: (n, n) float32, already weighted by `trust`. body, thread: (n, n) float16. together: who was seen apart in the same frames.
+    face: (n, n) float32, already weighted by `trust`. body, thread: (n, n) sparse. together: who was seen apart in the same frames.
     trust: (n,) float32, 0..1, how far a track's embedding can be trusted. shift: log odds taken off every pair of faces because the episode's
     own strangers are more alike than the calibration expects.
     """
 
     face: NDArray[np.float32]
-    body: NDArray[np.float16]
-    thread: NDArray[np.float16]
+    body: Pairwise
+    thread: Pairwise
     together: Together
     trust: NDArray[np.float32]
     shift: float
 
     def alike(self) -> NDArray[np.float32]:
         """(n, n) float32: face, clothes and place added up."""
-        total = self.face + self.body
-        total += self.thread
+        total = self.face.copy()
+        for part in (self.body.tocoo(), self.thread.tocoo()):
+            total[part.row, part.col] += part.data
         return total
 
     def log_odds(self) -> NDArray[np.float32]:
@@ -74,7 +75,7 @@ def trust(quality: NDArray[np.float32], mixed: NDArray[np.bool_], settings: Iden
 def evidence(episode: Episode, calibration: Calibration, settings: IdentitySettings, constraints: Constraints = NO_CONSTRAINTS) -> Evidence:
     """Evidence for every pair of tracks of an episode.
 
-    Row i of `episode.tracks` and of `episode.pooled` is track i. Needs about 16 bytes a pair (n * n) at its peak.
+    Row i of `episode.tracks` and of `episode.pooled` is track i. Needs 8 bytes a pair (n * n) at its peak, most of the time 4.
     """
     tracks = episode.tracks
     trusted = trust(tracks["quality"].to_numpy(), tracks["mixed"].to_numpy(zero_copy_only=False), settings)
@@ -82,7 +83,7 @@ def evidence(episode: Episode, calibration: Calibration, settings: IdentitySetti
     together = seen_together(episode.detections, tracks.num_rows, settings.together_cost, constraints.waived)
     face, shift = face_evidence(episode.pooled, trusted, together, calibration, settings)
     body = body_evidence(episode, face, together, settings)
-    return Evidence(face, body, thread_evidence(episode, settings), together, trusted, shift)
+    return Evidence(face, body, thread_evidence(episode, face, settings), together, trusted, shift)
 
 
 def face_evidence(

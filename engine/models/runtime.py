@@ -6,7 +6,9 @@ ran. So a new session is profiled for one run and the provider of every node is 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import io
 import json
 import tempfile
 from collections import Counter
@@ -68,6 +70,16 @@ def obstacle(provider: str) -> str:
         return f"this build of onnxruntime offers only {', '.join(available_providers())}{why}"
     if provider != "cuda":
         return ""
+    if _cuda_libraries():
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            onnxruntime.preload_dlls()
+    return _cuda_libraries()
+
+
+def _cuda_libraries() -> str:
+    """What the loader says of onnxruntime's CUDA provider; empty when it loads."""
+    import onnxruntime
+
     library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:
         ctypes.CDLL(str(library.with_name("libonnxruntime_providers_shared.so")), mode=ctypes.RTLD_GLOBAL)
@@ -107,7 +119,7 @@ def open_session(model: Path, provider: str, threads: int, probe: Sequence[int])
         if provider != "auto":
             raise
         session, report = _attempt(model, "auto", "cpu", threads, probe)
-        return session, ProviderReport("auto", "cpu", report.nodes, error.message)
+        return session, ProviderReport("auto", "cpu", report.nodes, f"{wanted} cannot be used: {error.data['reason']}")
 
 
 def cpu_only(model: str, provider: str) -> ProviderReport:

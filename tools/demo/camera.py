@@ -55,9 +55,8 @@ def render(staged: Staged, pictures: dict[Picture, Image], grade: NDArray[np.flo
     for part in staged.panes:
         left, top, right, bottom = part.pane.area
         matrix = part.matrix - np.array([[0, 0, left], [0, 0, top]])
-        flags = cv2.INTER_CUBIC if part.scale > 1 else cv2.INTER_LINEAR
-        size = (right - left, bottom - top)
-        cv2.warpAffine(pictures[part.pane.picture], matrix, size, dst=screen[top:bottom, left:right], flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+        size, target = (right - left, bottom - top), screen[top:bottom, left:right]
+        cv2.warpAffine(pictures[part.pane.picture], matrix, size, dst=target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     for prop, outline in staged.props:
         _PAINT[prop.kind](screen, outline)
     screen = _graded(screen, grade)

@@ -31,7 +31,7 @@ VIDEO_NAME = "demo_episode.mp4"
 TRUTH_NAME = "demo_episode.json"
 _SAMPLE_RATE = 48_000
 _AUDIO_FRAME = 1024
-_X264 = {"preset": "veryfast", "crf": "20", "threads": "2", "bf": "0"}  # a fixed number of threads, or the bytes depend on the machine's cores
+_X264 = {"preset": "veryfast", "crf": "23", "threads": "2", "bf": "0"}  # a fixed number of threads, or the bytes depend on the machine's cores
 
 
 def compose(folder: Path, *, seed: int = 7, progress: Callable[[float], None] | None = None) -> Path:

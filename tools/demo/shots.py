@@ -101,10 +101,10 @@ def _split(left: tuple[Picture, View], right: tuple[Picture, View]) -> tuple[Pan
 
 
 CARD_PASSES_DARK = Prop(
-    "card", (310, 420), ((0, -260, 330), (0.30, -220, 320), (0.46, 440, 290), (0.54, 490, 280), (0.70, 1200, 240), (1, 1260, 240)), 14
+    "card", (310, 420), ((0, -260, 330), (0.30, -220, 320), (0.42, 420, 290), (0.58, 530, 280), (0.70, 1200, 240), (1, 1260, 240)), 14
 )
-CUP_OVER_CHIN = Prop("cup", (230, 260), ((0, 690, 700), (0.35, 690, 690), (0.45, 680, 520), (0.62, 680, 515), (0.74, 690, 700), (1, 690, 720)), 4)
-CARD_PASSES_ORANGE = Prop("card", (300, 400), ((0, 1200, 330), (0.38, 1180, 330), (0.52, 480, 250), (0.66, -240, 200), (1, -260, 200)), -20)
+CUP_OVER_CHIN = Prop("cup", (270, 280), ((0, 690, 700), (0.35, 690, 690), (0.45, 684, 500), (0.62, 684, 492), (0.74, 690, 700), (1, 690, 720)), 4)
+CARD_PASSES_ORANGE = Prop("card", (300, 400), ((0, 1200, 330), (0.38, 1180, 330), (0.50, 520, 255), (0.56, 450, 245), (0.68, -240, 200), (1, -260, 200)), -20)
 
 # fmt: off
 EPISODE: tuple[Shot, ...] = (
@@ -122,20 +122,20 @@ EPISODE: tuple[Shot, ...] = (
     Shot("left and lace, noisy", 66, _group(LEFT_PAIR), (Effect("noise", 13),), shake=2),
     Shot("lace, again", 58, _group(LACE_CLOSE), (Effect("warmth", -8),), shake=4),
     Shot("pan from dark to red", 82, _group(View(520, 345, 430), View(520, 345, 430), View(800, 400, 430), View(800, 400, 430))),
-    Shot("grey, by night", 77, _group(GREY_CLOSE), (Effect("exposure", 0.36), Effect("noise", 4)), shake=3),
+    Shot("grey, by night", 77, _group(GREY_CLOSE), (Effect("exposure", 0.4), Effect("noise", 4)), shake=3),
     Shot("right, close", 71, _group(RIGHT_CLOSE), (Effect("warmth", 5),), shake=2),
     Shot("grey, hand-held", 59, _group(GREY_CLOSE), (Effect("exposure", 1.05),), shake=9),
     Shot("right, a cup", 84, _group(RIGHT_CLOSE), (Effect("warmth", 5),), (CUP_OVER_CHIN,), shake=2),
-    Shot("right four", 76, _group(RIGHT_FOUR, View(858, 272, 826))),
+    Shot("right four", 73, _group(RIGHT_FOUR, View(858, 272, 826))),
     Shot("orange, close", 66, _portrait(ORANGE_CLOSE), (Effect("exposure", 0.95),), shake=2),
     Shot("split, red and orange", 81, _split((GROUP, View(797, 410, 226)), (PORTRAIT, View(226, 122, 196)))),
     Shot("lamp", 31, _group(LAMP), (Effect("blur", 11), Effect("warmth", 8))),
     Shot("orange, a card passes", 74, _portrait(View(250, 142, 440), View(242, 138, 410), mirror=True), (), (CARD_PASSES_ORANGE,)),
-    Shot("split, lace and right", 62, _split((GROUP, View(322, 207, 208, -3)), (GROUP, View(1170, 337, 206)))),
+    Shot("split, lace and right", 64, _split((GROUP, View(322, 207, 208, -3)), (GROUP, View(1170, 337, 206)))),
     Shot("left three, mirrored", 74, _group(LEFT_THREE, mirror=True), (Effect("exposure", 0.85),), shake=3),
     Shot("tilt from grey to right", 78, _group(View(985, 142, 440), View(985, 142, 440), View(1056, 350, 430), View(1056, 350, 430))),
     Shot("orange, dark and noisy", 57, _portrait(View(228, 124, 372)), (Effect("exposure", 0.5), Effect("noise", 9)), shake=3),
-    Shot("right four, noisy", 63, _group(RIGHT_FOUR, mirror=True), (Effect("noise", 11), Effect("warmth", -5)), shake=2),
+    Shot("right four, noisy", 63, _group(RIGHT_FOUR, mirror=True), (Effect("noise", 9), Effect("warmth", -5)), shake=2),
     Shot("helmet", 28, _portrait(HELMET), (Effect("blur", 9), Effect("exposure", 0.8))),
 )
 # fmt: on

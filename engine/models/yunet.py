@@ -1,0 +1,47 @@
+"""YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023) through OpenCV's FaceDetectorYN, on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engine.errors import ModelInvalid
+from engine.models.base import Faces, Image
+
+TOP_K = 5000
+
+
+class YuNet:
+    """A face detector; takes pictures of any size.
+
+    Raises:
+        ModelInvalid: OpenCV cannot open the file.
+    """
+
+    min_size = 128
+
+    def __init__(self, name: str, digest: str, path: Path) -> None:
+        self.name = name
+        self.digest = digest
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns at each opening about a target nobody asked for
+        try:
+            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), top_k=TOP_K)
+        except cv2.error as error:
+            raise ModelInvalid(f"{path} cannot be opened by OpenCV: {error.err}.", "Run `rollcall model verify`.") from error
+        finally:
+            cv2.utils.logging.setLogLevel(level)
+
+    def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
+        """Faces of one picture at the size it has."""
+        self._net.setInputSize((image.shape[1], image.shape[0]))
+        self._net.setScoreThreshold(min_score)
+        self._net.setNMSThreshold(nms_iou)
+        rows = self._net.detect(image)[1]
+        if rows is None:
+            rows = np.zeros((0, 15), np.float32)
+        rows = rows[np.argsort(-rows[:, 14], kind="stable")]
+        boxes = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
+        return Faces(boxes, np.minimum(rows[:, 14], 1), rows[:, 4:14].reshape(-1, 5, 2))
