@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 import uuid
@@ -129,29 +128,42 @@ class Client:
     def _start(self) -> dict[str, Any]:
         """Start a detached engine and wait for its first answer; of several started at once the library's lock lets one live."""
         self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / "engine.log").open("ab") as log:
-            command = [sys.executable, "-m", "tools.serve", "--home", str(self.home)]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        engine = self._spawn()
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             answer = self.ping()
             if answer is not None:
                 return answer
-            if process.poll() not in (None, 0):
-                self._give_up(process.returncode)
+            ended, status = os.waitpid(engine, os.WNOHANG)
+            if ended and (answer := self._another(os.waitstatus_to_exitcode(status))):
+                return answer
             time.sleep(0.02)
         raise EngineUnavailable(f"The engine did not answer within {START_TIMEOUT_S:.0f} s.", f"See {self.home / 'engine.log'}.")
 
-    def _give_up(self, status: int) -> None:
-        """The engine we started has ended: another one may have won, else say why ours could not start."""
+    def _spawn(self) -> int:
+        """Start an engine in a session of its own, so that it outlives this terminal; returns its process id."""
+        log = str(self.home / "engine.log")
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        command = [sys.executable, "-m", "tools.serve", "--home", str(self.home)]
+        return os.posix_spawn(sys.executable, command, os.environ, file_actions=files, setsid=True)
+
+    def _another(self, status: int) -> dict[str, Any]:
+        """The engine we started has ended: one that was started at the same time may have won.
+
+        Raises:
+            RollcallError: none did; why ours could not start.
+        """
         for _ in range(50):
-            if self.ping() is not None:
-                return
+            if answer := self.ping():
+                return answer
             time.sleep(0.1)
         reason = self.home / "engine.error.json"
         if reason.exists():
-            error = from_dict(json.loads(reason.read_text()))
-            raise error
+            raise from_dict(json.loads(reason.read_text()))
         raise EngineUnavailable(f"The engine ended at once (exit status {status}).", f"See {self.home / 'engine.log'}.")
 
 

@@ -21,7 +21,8 @@ CALIBRATION = Calibration(20.0, -8.4, "made up: strangers around .0, one person 
 
 @dataclass(frozen=True)
 class World:
-    """episode; person (n,) of each track; visible: (person, start_us, end_us) of every true stretch; faces: (people, DIMS) their vectors, extras last."""
+    """episode; person (n,) of each track; visible: (person, start_us, end_us) of every true stretch; faces: (people, DIMS) their vectors,
+    extras last."""
 
     episode: Episode
     person: NDArray[np.int64]
@@ -98,7 +99,9 @@ def world(
                         continue
                     quality = float(rng.uniform(0.02, 0.3) if rng.random() < (poor if who < cast else 0.9) else rng.uniform(0.45, 0.95))
                     body = unit(clothes[who] + np.abs(rng.normal(size=BODY_DIMS)) * 0.4) if rng.random() < 0.8 else np.zeros(BODY_DIMS)
-                    row = (len(tracks), len(shots) - 1, max(start, int(looks[0] - step_us // 2)), min(end, int(looks[-1] + step_us // 2)))
+                    first = start if looks[0] - step_us < start else int(looks[0] - step_us // 2)
+                    last = end if looks[-1] + step_us >= end else int(looks[-1] + step_us // 2)
+                    row = (len(tracks), len(shots) - 1, first, last)
                     tracks.append((*row, len(looks), 0.8, 90.0, quality, 0.1, False, len(detections), body))
                     box = np.array(spots[who]) + rng.normal(size=4) * 0.01
                     detections += [(int(at), len(tracks) - 1, box, quality) for at in looks]
@@ -111,9 +114,9 @@ def _stretches(rng: np.random.Generator, start: int, end: int, turns: float) -> 
     """When a face is visible in a shot: from cut to cut, or not all of it, or with a turn away between (longer than any gap setting)."""
     low, high = start, end
     if rng.random() < turns:
-        low = int(rng.uniform(start, start + (end - start) * 0.4))
+        low = int(rng.uniform(start + 170_000, start + (end - start) * 0.4))
     if rng.random() < turns:
-        high = int(rng.uniform(start + (end - start) * 0.6, end))
+        high = int(rng.uniform(start + (end - start) * 0.6, end - 170_000))
     if high - low > 4_000_000 and rng.random() < turns:
         middle = (low + high) // 2
         return [(low, middle - 600_000), (middle + 600_000, high)]

@@ -11,7 +11,8 @@ from engine.models.base import Calibration, FaceDetector, FaceEmbedder
 from engine.models.entry import Installed, ModelEntry
 from engine.models.registry import ENTRIES, PACKS, PROFILE_NAMES, PROFILES, named
 from engine.models.runtime import ProviderReport, cpu_only, open_session
-from engine.models.store import Models, how
+from engine.models.listing import how
+from engine.models.store import Models
 
 
 @dataclass(frozen=True)
