@@ -5,6 +5,8 @@ A file loops over it window by window; a live session pushes frames as they arri
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,16 @@ from engine.models.base import FaceDetector, Faces
 from engine.sources.frame import Frame
 from engine.tables import CHIPS, DETECTIONS, FRAMES, Observed, SegmentWindow
 from engine.vision import quality
-from engine.vision.chips import ChipKeeper, Crop, jpeg
+from engine.vision.chips import ChipKeeper, Crop
 from engine.vision.detect import FaceFinder
 from engine.vision.shots import PICTURE_LONG_SIDE, CutDetector, signature
 
 
 class Analyzer:
-    """Shots, faces and candidate pictures of one segment."""
+    """Shots, faces and candidate pictures of one segment.
+
+    An analysed frame waits until it is certain which shot it belongs to (two frames; half a second near a possible cut).
+    """
 
     def __init__(self, window: SegmentWindow, frame_size: tuple[int, int], step_us: int, detector: FaceDetector, settings: ObserveSettings) -> None:
         self._window = window
@@ -31,6 +36,8 @@ class Analyzer:
         self._cuts = CutDetector(settings)
         self._finder = FaceFinder(detector, settings)
         self._chips = ChipKeeper(round(settings.chip_every_s * 1e6), round(2.5 * step_us))
+        self._waiting: deque[tuple[Frame, bytes]] = deque()
+        self._shot = 0
         self._frames: dict[str, list[Any]] = {name: [] for name in FRAMES.names}
         self._faces: list[dict[str, NDArray[Any]]] = []
         self._count = 0
@@ -38,12 +45,18 @@ class Analyzer:
     def push(self, frame: Frame, analyse: bool) -> None:
         """Take the next decoded frame; `analyse` says whether faces are looked for in it."""
         picture = frame.scaled(PICTURE_LONG_SIDE)
-        if self._cuts.push(frame.t_us, picture) is not None:
+        self._cuts.push(frame.t_us, picture)
+        if analyse:
+            self._waiting.append((frame, signature(picture)))
+        while self._waiting and self._waiting[0][0].t_us < self._cuts.settled_us:
+            self._look(*self._waiting.popleft())
+
+    def _look(self, frame: Frame, mark: bytes) -> None:
+        shot = bisect_right(self._cuts.cuts, frame.t_us)
+        new_shot, self._shot = shot != self._shot, shot
+        if new_shot:
             self._chips.cut()
-        if not analyse:
-            return
-        mark = signature(picture)
-        look = self._finder.look(frame, mark)
+        look = self._finder.look(frame, new_shot)
         for name, value in zip(FRAMES.names, (len(self._frames["frame"]), frame.t_us, look.kind, mark), strict=True):
             self._frames[name].append(value)
         if len(look.faces.scores):
@@ -54,9 +67,9 @@ class Analyzer:
         boxes, landmarks = faces.boxes.astype(np.float32), faces.landmarks.astype(np.float32)
         height_px = (boxes[:, 3] - boxes[:, 1]) * frame.height
         facing = quality.frontal(landmarks * size, boxes * np.tile(size, 2))
-        share = quality.inside(boxes)
-        whole = np.ones(count, np.float32)
-        sharp = self._chips.push(frame, self._count, boxes, landmarks, quality.quality(height_px, whole, facing, faces.scores, share))
+        sharp = np.array([quality.face_sharpness(frame, box) for box in boxes], np.float32)
+        worth = quality.quality(height_px, sharp, facing, faces.scores, quality.inside(boxes))
+        self._chips.push(frame, self._count, boxes, landmarks, worth)
         self._faces.append(
             {
                 "det": np.arange(self._count, self._count + count),
@@ -68,13 +81,16 @@ class Analyzer:
                 "height_px": height_px,
                 "sharpness": sharp,
                 "frontal": facing,
-                "quality": quality.quality(height_px, sharp, facing, faces.scores, share),
+                "quality": worth,
             }
         )
         self._count += count
 
     def finish(self) -> Observed:
         """End the segment and return what was seen."""
+        self._cuts.finish()
+        while self._waiting:
+            self._look(*self._waiting.popleft())
         self._chips.cut()
         crops = sorted(self._chips.kept, key=lambda crop: crop.det)
         chip_of = np.full(self._count, -1, np.int32)
@@ -104,7 +120,7 @@ def _chips(crops: list[Crop]) -> pa.Table:
     columns = {
         "chip": np.arange(len(crops)),
         "det": np.array([crop.det for crop in crops]),
-        "jpeg": [jpeg(crop.image) for crop in crops],
+        "jpeg": [crop.jpeg for crop in crops],
         "landmarks": np.stack([crop.landmarks.reshape(10) for crop in crops]),
         "box": np.stack([crop.box for crop in crops]),
         "body": np.stack([crop.body for crop in crops]),

@@ -83,7 +83,9 @@ class IdentitySettings(Section):
     body_weight: float = Field(1.0, ge=0, description="Weight of upper-body appearance within a scene; 0 turns it off.")
     thread_weight: float = Field(1.0, ge=0, description="Weight of the same place in a recurring camera set-up; 0 turns it off.")
     scene_s: float = Field(90.0, gt=0, description="Clothes are compared, and presence expected, between tracks at most about this far apart.")
-    stranger_prior: float = Field(0.5, gt=0, lt=1, description="Probability, before any evidence, that a track is of somebody in no cluster.")
+    stranger_prior: float = Field(
+        0.3, gt=0, lt=1, description="Expected share of poor tracks of people who have no good one; corrected by what an episode shows."
+    )
     keep_probability: float = Field(0.01, gt=0, lt=0.5, description="Memberships and matches less probable than this are not kept.")
     exemplars: int = Field(3, ge=1, description="Faces of a known person that have to agree for a full match.")
     unknown_prior: float = Field(0.5, gt=0, lt=1, description="Share of clusters expected to be none of the people known.")

@@ -83,7 +83,8 @@ def run_facts(analysis: Analysis, identify: str) -> dict[str, Any]:
 
 
 def _column(table: pa.Table, name: str) -> NDArray[np.int64]:
-    return table[name].to_numpy().astype(np.int64)
+    column: NDArray[np.int64] = table[name].to_numpy().astype(np.int64)
+    return column
 
 
 def _exemplars(run_id: int, picks: pa.Table, vectors: NDArray[np.float32]) -> tuple[pa.Table, NDArray[np.float32]]:

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engine.config import Settings
-from engine.identity.persons import UNIDENTIFIED, carry_over
 from engine.totals import labels
 from store import results
 
@@ -112,6 +111,8 @@ def label(engine: Engine, episode: dict[str, Any], identify: str, gallery: Known
     ids whatever was re-run; then an unknown known from other episodes; then a new unknown. Clusters too poor to be a person stay
     unidentified.
     """
+    from engine.identity.persons import UNIDENTIFIED  # brings scipy, which an engine that only answers questions does without
+
     artefacts = engine.artefacts
     decisions = artefacts.table("identify", identify, "decisions").to_pylist()
     people, named = gallery.people(), {int(p) for p, known in zip(gallery.person_id, gallery.known, strict=True) if known}
@@ -137,6 +138,8 @@ def label(engine: Engine, episode: dict[str, Any], identify: str, gallery: Known
 
 def _carried(engine: Engine, episode: dict[str, Any], identify: str, settings: Settings) -> dict[int, int]:
     """cluster -> person of the episode's active run, by the face-time they share."""
+    from engine.identity.persons import carry_over
+
     active = episode["active_run_id"]
     if active is None:
         return {}

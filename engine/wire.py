@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Client:
             return result
         raise AssertionError("unreachable")
 
-    def events(self, after: int | None = None) -> Iterator[dict[str, Any]]:
+    def events(self, after: int | None = None) -> Generator[dict[str, Any], None, None]:
         """Events as they happen; the first is `hello` with the current sequence number. Ends when the engine does."""
         self.ensure_running()
         connection = _UnixConnection(self._path, timeout=None)

@@ -130,6 +130,8 @@ def run_operation(client: wire.Client, given: argparse.Namespace) -> int:
     if name == "job_wait" and not given.json:
         follow(client, sent["job_id"])
     result = client.call(name, sent)
+    if name == "model_pull" and not given.json:
+        result = follow(client, result["job_id"])
     _print(json.dumps(result) if given.json else _readable(name, result))
     return 0
 

@@ -17,7 +17,7 @@ from engine.identity.similarity import GOOD, Evidence
 from engine.tables import CLUSTER, MEMBERSHIP, Episode
 
 ATTACH = 0.5
-"""A poor track is attached to a cluster that is at least this probable: more likely right than wrong."""
+"""A poor track is attached to a cluster that is at least this probable, if there is evidence for it beside who is around."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ def cluster(episode: Episode, found: Evidence, settings: IdentitySettings, const
     clusters = int(label.max()) + 1 if core.any() else 0
     if clusters:
         middle = middles(episode.tracks)
-        odds, prior = member.scores(found, label, clusters, middle, constraints, settings)
+        odds, share = member.scores(found, label, clusters, middle, constraints, settings)
     else:
-        odds = prior = np.empty((count, 0))
-    label, chance = attach(found, label, odds, prior)
+        odds = share = np.empty((count, 0))
+    label, chance = attach(found, label, odds, share, settings)
     decided = _decided(group, sizes, label, found.trust)
     return _tables(episode, label, _anchored(label, chance, found.trust * _seconds(episode)), decided, settings)
 
@@ -87,7 +87,7 @@ def join_core(
 
 
 def attach(
-    found: Evidence, label: NDArray[np.int32], odds: NDArray[np.float64], prior: NDArray[np.float64]
+    found: Evidence, label: NDArray[np.int32], odds: NDArray[np.float64], share: NDArray[np.float64], settings: IdentitySettings
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Give tracks without a cluster the most probable one, surest first; two seen together are not both given the same.
 
@@ -96,8 +96,10 @@ def attach(
     """
     label, clusters = label.copy(), odds.shape[1]
     cost = member.apart(found, label, clusters)
-    chance = member.probabilities(odds - cost, prior)
     free = np.flatnonzero(label < 0)
+    prior = share + np.log(member.known_share((odds - cost)[free], share[free], settings))
+    prior[label >= 0] = share[label >= 0] + np.log(1 - settings.stranger_prior)
+    chance = member.probabilities(odds - cost, prior)
     rows, columns, value = found.together.both_ways()
     order = np.argsort(rows, kind="stable")
     columns, value, bounds = columns[order], value[order], np.searchsorted(rows[order], np.arange(len(label) + 1))
@@ -109,7 +111,7 @@ def attach(
         np.maximum.at(cost[track], given[placed], value[others][placed])
         chance[track] = member.probabilities((odds[track] - cost[track])[None], prior[track : track + 1])[0]
         best = int(chance[track, :-1].argmax()) if clusters else 0
-        if clusters and chance[track, best] >= ATTACH:
+        if clusters and chance[track, best] >= ATTACH and odds[track, best] - cost[track, best] > settings.join_log_odds:
             label[track] = best
         else:
             label[track] = alone

@@ -20,6 +20,11 @@ ELSEWHERE = 0.05
 NEARER = 3.0
 """Presence and clothes count for e times less when they are a scene's length divided by this further off."""
 
+EXPECTED_TRACKS = 10.0
+"""How many tracks of the episode weigh as much as the expected share of strangers."""
+
+EM_ROUNDS = 20
+
 FLOOR = 1e-3
 """Smallest weight of a track, so that clusters of nothing but poor faces can be averaged."""
 
@@ -36,7 +41,7 @@ def scores(
 
     Returns:
         (n, c) log odds that the track is of the cluster's person, -inf where it is alone in it or a decision forbids it, without what was
-        seen together (`apart`); and (n, c) log prior; what a row lacks to 1 is the stranger's.
+        seen together (`apart`); and (n, c) log share of each cluster among those it may be, at most 1 in all and less in a crowd.
     """
     members = np.argsort(label, kind="stable")
     members = members[label[members] >= 0]
@@ -66,7 +71,22 @@ def scores(
     around = np.minimum(presence, 1).sum(axis=1)
     share = presence / np.maximum(presence.sum(axis=1, keepdims=True), 1e-12) * np.minimum(1, around / crowd(found, label))[:, None]
     with np.errstate(divide="ignore"):
-        return odds, np.log(share * (1 - settings.stranger_prior))
+        return odds, np.log(share)
+
+
+def known_share(odds: NDArray[np.float64], share: NDArray[np.float64], settings: IdentitySettings) -> float:
+    """Share of the tracks to be attached that are of some cluster: what is expected, corrected by what the tracks themselves show.
+
+    Expectation maximisation with a Beta prior; on a stage before an audience most poor faces are strangers, in a kitchen few are.
+
+    Args:
+        odds, share: of these tracks, what was seen together taken off the odds.
+    """
+    known = 1 - settings.stranger_prior
+    for _ in range(EM_ROUNDS):
+        attached = 1 - probabilities(odds, share + np.log(known))[:, -1]
+        known = (EXPECTED_TRACKS * (1 - settings.stranger_prior) + float(attached.sum())) / (EXPECTED_TRACKS + len(odds))
+    return known
 
 
 def crowd(found: Evidence, label: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -51,8 +51,8 @@ class DlibResnet:
         if not chips:
             return np.zeros((0, self.dims), np.float32)
         pictures = [self._aligned(chip) for chip in chips]
-        vectors = np.array(self._network.compute_face_descriptor(pictures), np.float32)
-        return normalised(normalised(vectors) - CENTRE)
+        vectors: NDArray[np.float32] = np.array(self._network.compute_face_descriptor(pictures), np.float32)
+        return normalised((normalised(vectors) - CENTRE).astype(np.float32))
 
     def _aligned(self, chip: Chip) -> NDArray[np.uint8]:
         """The face as the network wants it: 150 x 150 RGB."""

@@ -73,7 +73,7 @@ def _members(path: Path) -> Iterator[tuple[int, Callable[[], IO[bytes] | None]]]
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.is_file():
-                yield file.stat().st_size, partial(file.open, "rb")
+                yield file.stat().st_size, _reader(file)
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
@@ -84,4 +84,8 @@ def _members(path: Path) -> Iterator[tuple[int, Callable[[], IO[bytes] | None]]]
                 if member.isfile():
                     yield member.size, partial(tar.extractfile, member)
     else:
-        yield path.stat().st_size, partial(path.open, "rb")
+        yield path.stat().st_size, _reader(path)
+
+
+def _reader(path: Path) -> Callable[[], IO[bytes]]:
+    return lambda: path.open("rb")

@@ -9,9 +9,9 @@ from pathlib import Path
 from engine.errors import BadInput, ModelInvalid, ModelMissing
 from engine.models.base import Calibration, FaceDetector, FaceEmbedder
 from engine.models.entry import Installed, ModelEntry
+from engine.models.listing import how
 from engine.models.registry import ENTRIES, PACKS, PROFILE_NAMES, PROFILES, named
 from engine.models.runtime import ProviderReport, cpu_only, open_session
-from engine.models.listing import how
 from engine.models.store import Models
 
 

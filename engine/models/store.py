@@ -44,8 +44,8 @@ class Models:
         named = [Path(part).expanduser() for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
         return [self.folder, *named]
 
-    def installed(self) -> dict[str, Installed]:
-        """Models whose files are all here, by name."""
+    def here(self) -> dict[str, Path]:
+        """Where each known file lies that is here, by digest."""
         self._load()
         before = len(_digests)
         here: dict[str, Path] = {}
@@ -54,7 +54,11 @@ class Models:
                 here.setdefault(file.sha256, path)
         if len(_digests) != before:
             self.save()
-        found = {}
+        return here
+
+    def installed(self) -> dict[str, Installed]:
+        """Models whose files are all here, by name."""
+        here, found = self.here(), {}
         for entry in self.entries:
             usable = importlib.util.find_spec("dlib") is not None or not entry.runtime.startswith("dlib")
             if usable and all(file.sha256 in here for file in entry.files):
@@ -84,13 +88,16 @@ class Models:
                 yield path
 
     def recognise(self, path: Path) -> ModelFile | None:
-        """The known model file a file is, by size and digest, or None."""
-        stat = path.stat()
-        if stat.st_size not in self._sizes:
+        """The known model file a file is, by size and digest, or None; a file that cannot be read is none."""
+        try:
+            stat = path.stat()
+            if stat.st_size not in self._sizes:
+                return None
+            key = (str(path.absolute()), stat.st_size, stat.st_mtime_ns)
+            if key not in _digests:
+                _digests[key] = file_digest(path)
+        except OSError:
             return None
-        key = (str(path.absolute()), stat.st_size, stat.st_mtime_ns)
-        if key not in _digests:
-            _digests[key] = file_digest(path)
         return self._files.get(_digests[key])
 
     def files(self) -> list[ModelFile]:

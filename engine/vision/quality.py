@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.models.base import Image
+from engine.sources.frame import Frame
 
 SHARPNESS_SIDE = 64
 """Faces are brought to this size before their sharpness is measured, so that it does not depend on how large they are."""
+
+_LOOK_PX = 96
 
 SHARP_VARIANCE = 120.0
 """Laplacian variance at SHARPNESS_SIDE at which a face counts as half sharp (of 8-bit grey values; studio faces reach several hundred)."""
@@ -28,6 +31,16 @@ def sharpness(face: Image) -> float:
     standard = cv2.resize(grey, (SHARPNESS_SIDE, SHARPNESS_SIDE), interpolation=cv2.INTER_AREA)
     variance = float(cv2.Laplacian(standard, cv2.CV_32F).var())
     return variance / (variance + SHARP_VARIANCE)
+
+
+def face_sharpness(frame: Frame, box: NDArray[np.float32]) -> float:
+    """Sharpness of a face in a frame; only its own pixels are converted, and those outside the picture do not count.
+
+    Args:
+        box: (4,) normalised xyxy.
+    """
+    x1, y1, x2, y2 = np.clip(box, 0, 1)
+    return sharpness(frame.crop(float(x1), float(y1), float(x2), float(y2), _LOOK_PX))
 
 
 def frontal(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:

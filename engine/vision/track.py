@@ -23,6 +23,10 @@ REACH = 1.5
 """Centres further apart than this many face sizes cost as much as no overlap at all."""
 
 SIZE_WEIGHT = 0.5
+
+LOST_WEIGHT = 0.1
+"""Added per second a track has been lost: of two that fit a face, the one seen last goes on with it."""
+
 _VELOCITY_KEPT = 0.7
 _NEVER = 1e6
 
@@ -109,7 +113,8 @@ def _match(
     """Continue tracks with detections at the least total cost; returns the tracks and detections left over."""
     if not tracks or not len(found):
         return tracks, found
-    costs = cost(np.stack([track.predicted(now) for track in tracks]), boxes[found])
+    lost_s = np.array([now - track.t_us for track in tracks]) / 1e6
+    costs = cost(np.stack([track.predicted(now) for track in tracks]), boxes[found]) + LOST_WEIGHT * lost_s[:, None]
     rows, columns = linear_sum_assignment(np.where(costs <= limit, costs, _NEVER))
     pairs = [(i, j) for i, j in zip(rows, columns, strict=True) if costs[i, j] <= limit]
     for i, j in pairs:

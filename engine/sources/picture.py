@@ -1,0 +1,147 @@
+"""A decoded frame as displayed: converted when asked for, only where asked for, and only as large as asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from engine.models.base import Image
+
+_TURN = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+_PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
+_FULL_RANGE = 2
+_BT709, _BT601 = (0.2126, 0.0722), (0.299, 0.114)
+"""Share of red and of blue in luma."""
+
+_AREA = "AREA"
+
+
+class Converter:
+    """swscale contexts of one stream, one a size; making them anew for every frame would cost more than the conversion."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, int], Any] = {}
+
+    def bgr(self, decoded: Any, width: int, height: int) -> Image:
+        """The stored picture at a size."""
+        made = self._made.setdefault((width, height), VideoReformatter())
+        # One thread: swscale starts and ends its threads in every call, which takes longer than scaling a frame.
+        scaled = made.reformat(decoded, width, height, "bgr24", interpolation=_AREA, threads=1)
+        picture: Image = scaled.to_ndarray()
+        return picture
+
+
+class DecodedFrame:
+    """A frame of a video stream; implements `engine.sources.frame.Frame`.
+
+    Args:
+        decoded: PyAV's frame.
+        t_us: its time.
+        size: displayed (width, height).
+        rotation: counter-clockwise degrees from the stored to the displayed picture: 0, 90, 180 or 270.
+        converter: of the stream.
+    """
+
+    def __init__(self, decoded: Any, t_us: int, size: tuple[int, int], rotation: int, converter: Converter) -> None:
+        self.t_us = t_us
+        self.width, self.height = size
+        self._decoded = decoded
+        self._rotation = rotation
+        self._converter = converter
+        self._scaled: dict[int, Image] = {}
+        self._whole: Image | None = None
+
+    def scaled(self, long_side: int) -> Image:
+        """The whole picture with its long side at `long_side` pixels (never enlarged beyond the source)."""
+        factor = min(1.0, long_side / max(self.width, self.height))
+        width, height = max(2, round(self.width * factor)), max(2, round(self.height * factor))
+        if width not in self._scaled:
+            stored = (height, width) if self._rotation in (90, 270) else (width, height)
+            self._scaled[width] = _turned(self._converter.bgr(self._decoded, *stored), self._rotation)
+        return self._scaled[width]
+
+    def crop(self, x1: float, y1: float, x2: float, y2: float, max_size: int) -> Image:
+        """A part of the picture at source resolution, at most `max_size` pixels a side; edge pixels are repeated outside it.
+
+        The part is brought to whole pixels of the displayed picture first.
+        """
+        left, top = round(x1 * self.width), round(y1 * self.height)
+        right, bottom = max(left + 1, round(x2 * self.width)), max(top + 1, round(y2 * self.height))
+        factor = min(1.0, max_size / max(right - left, bottom - top))
+        a, b = min(max(left, 0), self.width - 1), min(max(top, 0), self.height - 1)
+        c, d = max(a + 1, min(right, self.width)), max(b + 1, min(bottom, self.height))
+        above, below, before, after = (max(0, round(pad * factor)) for pad in (b - top, bottom - d, a - left, right - c))
+        target = (max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor)))
+        inner = (max(1, target[0] - before - after), max(1, target[1] - above - below))
+        picture = self._region((a, b, c, d), inner)
+        if above or below or before or after:
+            picture = np.asarray(cv2.copyMakeBorder(picture, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8)
+        return np.ascontiguousarray(picture, dtype=np.uint8)
+
+    def _region(self, box: tuple[int, int, int, int], target: tuple[int, int]) -> Image:
+        """A part inside the displayed picture, scaled to a displayed size."""
+        width, height = self._decoded.width, self._decoded.height
+        turned = self._rotation in (90, 270)
+        x1, y1, x2, y2 = _stored(box, self.width, self.height, self._rotation)
+        across, down = (self.height, self.width) if turned else (self.width, self.height)
+        # Pixels of the stored picture; they differ from displayed ones by the pixel aspect.
+        part = (x1 * width // across, y1 * height // down, -(-x2 * width // across), -(-y2 * height // down))
+        size = (target[1], target[0]) if turned else target
+        if self._decoded.format.name in _PLANAR:
+            return _turned(_from_planes(self._decoded, part, size), self._rotation)
+        if self._whole is None:
+            self._whole = self._converter.bgr(self._decoded, width, height)
+        whole = self._whole
+        return _turned(_resized(whole[part[1] : part[3], part[0] : part[2]], size), self._rotation)
+
+
+def _turned(picture: Image, rotation: int) -> Image:
+    turned: Image = np.asarray(cv2.rotate(picture, _TURN[rotation]), np.uint8) if rotation in _TURN else np.ascontiguousarray(picture)
+    return turned
+
+
+def _stored(box: tuple[int, int, int, int], width: int, height: int, rotation: int) -> tuple[int, int, int, int]:
+    """A box of the displayed picture (width x height) in the picture before it was turned."""
+    x1, y1, x2, y2 = box
+    if rotation == 90:
+        return height - y2, x1, height - y1, x2
+    if rotation == 180:
+        return width - x2, height - y2, width - x1, height - y1
+    if rotation == 270:
+        return y1, width - x2, y2, width - x1
+    return box
+
+
+def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if (picture.shape[1], picture.shape[0]) == size:
+        return picture
+    smaller = size[0] <= picture.shape[1] and size[1] <= picture.shape[0]
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.uint8)
+
+
+def _from_planes(decoded: Any, part: tuple[int, int, int, int], size: tuple[int, int]) -> Image:
+    """BGR of a part of a planar 8-bit YUV frame, without converting the rest of it."""
+    x1, y1, x2, y2 = part
+    planes = []
+    for plane in decoded.planes:
+        whole = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        fx, fy = -(-decoded.width // plane.width), -(-decoded.height // plane.height)
+        planes.append(_resized(whole[y1 // fy : max(y1 // fy + 1, -(-y2 // fy)), x1 // fx : max(x1 // fx + 1, -(-x2 // fx))], size))
+    return np.asarray(cv2.transform(cv2.merge(planes), _matrix(decoded)), np.uint8)
+
+
+def _matrix(decoded: Any) -> NDArray[np.float32]:
+    """(3, 4) from Y, U, V of 8 bits to B, G, R of 8 bits (ITU-T H.273, matrix coefficients 1 and 5; larger pictures default to 709)."""
+    name = int(decoded.colorspace)
+    high = name == 1 or (name == 2 and decoded.height > 576)
+    kr, kb = _BT709 if high else _BT601
+    full = int(decoded.color_range) == _FULL_RANGE or decoded.format.name.startswith("yuvj")
+    luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)
+    kg = 1 - kr - kb
+    rows = np.array([[1, 2 * (1 - kb), 0], [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg], [1, 0, 2 * (1 - kr)]]) * [luma, chroma, chroma]
+    offset = -(rows[:, 0] * black + (rows[:, 1] + rows[:, 2]) * 128)
+    return np.column_stack([rows, offset]).astype(np.float32)

@@ -1,0 +1,101 @@
+"""The cascade looks closely where that can change something, and only there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.config import ObserveSettings
+from engine.models.base import Faces, Image
+from engine.vision.detect import FULL, SMALL, FaceFinder
+from tests.footage import Still
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass
+class Spotter:
+    """Finds the faces it is told of, normalised, when they are at least `least_px` tall in the picture it is given."""
+
+    faces: list[Box] = field(default_factory=list)
+    least_px: float = 10.0
+    most_px: float = 1000.0
+    name: str = "spotter"
+    digest: str = "0"
+    min_size: int = 64
+    sizes: list[int] = field(default_factory=list)
+
+    def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
+        height, width = image.shape[:2]
+        self.sizes.append(max(height, width))
+        boxes = np.array(self.faces, np.float32).reshape(-1, 4) * np.array([width, height, width, height], np.float32)
+        tall = boxes[:, 3] - boxes[:, 1]
+        boxes = boxes[(tall >= self.least_px) & (tall <= self.most_px)]
+        centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+        return Faces(boxes, np.full(len(boxes), 0.8, np.float32), np.repeat(centres, 5, axis=1))
+
+
+BIG, SMALL_FACE, HUGE = (0.1, 0.1, 0.3, 0.5), (0.7, 0.7, 0.73, 0.75), (0.2, 0.0, 0.8, 1.0)
+SETTINGS = ObserveSettings(full_every_s=1.0)
+
+
+def frames(count: int, step_us: int = 166_667) -> list[Still]:
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    return [Still(picture, i * step_us) for i in range(count)]
+
+
+def test_a_steady_face_costs_small_looks_only() -> None:
+    spotter = Spotter([BIG])
+    finder = FaceFinder(spotter, SETTINGS)
+    looks = [finder.look(frame, False) for frame in frames(13)]
+    assert [look.kind for look in looks] == [FULL, *[SMALL] * 5] * 2 + [FULL]
+    assert spotter.sizes.count(640) == 3 and spotter.sizes.count(320) == 13
+    assert all(np.allclose(look.faces.boxes, [BIG], atol=1e-6) and len(look.faces.scores) == 1 for look in looks)
+    assert np.allclose(looks[0].faces.landmarks[0], [[0.2, 0.3]] * 5, atol=1e-6)
+
+
+def test_a_new_shot_and_a_changed_cast_are_looked_at_closely() -> None:
+    spotter = Spotter([BIG])
+    finder = FaceFinder(spotter, ObserveSettings(full_every_s=100))
+    stills = frames(8)
+    assert finder.look(stills[0], False).kind == FULL
+    assert finder.look(stills[1], False).kind == SMALL
+    assert finder.look(stills[2], True).kind == FULL
+    spotter.faces = [BIG, (0.5, 0.1, 0.7, 0.5)]
+    assert finder.look(stills[3], False).kind == FULL, "a face was born"
+    assert finder.look(stills[4], False).kind == SMALL
+    spotter.faces = [BIG]
+    assert finder.look(stills[5], False).kind == FULL, "a face was lost"
+    assert finder.look(stills[6], False).kind == SMALL
+
+
+def test_faces_only_the_large_picture_shows_keep_it_large_without_the_small_one() -> None:
+    spotter = Spotter([BIG, SMALL_FACE], least_px=12)
+    finder = FaceFinder(spotter, SETTINGS)
+    looks = [finder.look(frame, False) for frame in frames(6)]
+    assert all(len(look.faces.scores) == 2 and look.kind == FULL for look in looks)
+    assert spotter.sizes == [320, *[640] * 6]
+
+
+def test_faces_only_the_small_picture_shows_are_found_from_the_first_frame_on() -> None:
+    spotter = Spotter([HUGE], most_px=200)
+    looks = [FaceFinder(spotter, SETTINGS).look(frame, False) for frame in frames(3)]
+    assert all(len(look.faces.scores) == 1 for look in looks)
+
+
+def test_the_detectors_smallest_size_is_respected() -> None:
+    spotter = Spotter([BIG], min_size=500)
+    finder = FaceFinder(spotter, SETTINGS)
+    for frame in frames(3):
+        finder.look(frame, False)
+    assert set(spotter.sizes) == {500, 640}
+    spotter = Spotter([BIG], min_size=1000)
+    finder = FaceFinder(spotter, SETTINGS)
+    assert [finder.look(frame, False).kind for frame in frames(2)] == [FULL, FULL]
+    assert spotter.sizes == [1000, 1000], "one size is looked at once"
+
+
+def test_every_look_is_full_when_asked() -> None:
+    finder = FaceFinder(Spotter([BIG]), ObserveSettings(full_every_s=0))
+    assert [finder.look(frame, False).kind for frame in frames(4)] == [FULL] * 4

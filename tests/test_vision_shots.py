@@ -1,0 +1,105 @@
+"""Cuts to the frame, flashes that are none, and the same answer wherever a recording is divided."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.config import ObserveSettings
+from engine.models.base import Image
+from engine.sources.file import read
+from engine.sources.probe import probe
+from engine.sources.windows import plan
+from engine.vision.shots import PICTURE_LONG_SIDE, CutDetector
+from tests.footage import scene
+
+
+def cuts_of(pictures: list[Image], times: list[int] | None = None, settings: ObserveSettings | None = None) -> list[int]:
+    """Cuts as frame numbers."""
+    times = times or [40_000 * i for i in range(len(pictures))]
+    detector = CutDetector(settings or ObserveSettings())
+    for t_us, picture in zip(times, pictures, strict=True):
+        detector.push(t_us, picture)
+        assert all(cut < detector.settled_us or cut <= t_us for cut in detector.cuts)
+    detector.finish()
+    return [times.index(cut) for cut in detector.cuts]
+
+
+def shot(seed: int, length: int, shift: int = 1, noise: float = 3.0) -> list[Image]:
+    """A scene under a slow pan with grain."""
+    random = np.random.default_rng(seed)
+    wide = scene(seed, 128 + shift * length + 1, 72)
+    frames = (wide[:, i * shift : i * shift + 128] + random.normal(0, noise, (72, 128, 3)) for i in range(length))
+    return [np.clip(frame, 0, 255).astype(np.uint8) for frame in frames]
+
+
+def test_cuts_are_exact_to_the_frame() -> None:
+    lengths = [25, 40, 11, 60, 30]
+    pictures = [picture for seed, length in enumerate(lengths) for picture in shot(seed, length)]
+    assert cuts_of(pictures) == np.cumsum(lengths)[:-1].tolist()
+
+
+def test_cut_times_come_from_the_clock_not_from_counting() -> None:
+    times = np.cumsum(np.random.default_rng(3).integers(10_000, 90_000, 80)).tolist()
+    pictures = [*shot(1, 33), *shot(2, 47)]
+    detector = CutDetector(ObserveSettings())
+    for t_us, picture in zip(times, pictures, strict=True):
+        detector.push(t_us, picture)
+    detector.finish()
+    assert detector.table()["t_us"].to_pylist() == [times[33]]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 6])
+def test_flashes_are_no_cuts(length: int) -> None:
+    pictures = shot(5, 80)
+    for i in range(30, 30 + length):
+        pictures[i] = np.clip(pictures[i].astype(int) + 170, 0, 255).astype(np.uint8)
+    assert cuts_of(pictures) == []
+
+
+def test_a_flash_does_not_hide_the_cut_after_it() -> None:
+    pictures = [*shot(5, 50), *shot(6, 50)]
+    pictures[30] = np.full_like(pictures[30], 255)
+    assert cuts_of(pictures) == [50]
+
+
+def test_a_fast_pan_is_no_cut() -> None:
+    assert cuts_of(shot(7, 60, shift=14)) == []
+
+
+def test_no_shot_is_shorter_than_the_setting() -> None:
+    pictures = [*shot(1, 30), *shot(2, 6), *shot(3, 30)]
+    assert cuts_of(pictures, settings=ObserveSettings(min_shot_s=0.4)) == [30]
+    assert cuts_of(pictures, settings=ObserveSettings(min_shot_s=0.2)) == [30, 36]
+
+
+def test_the_same_cuts_wherever_one_starts_to_look() -> None:
+    lengths = [30, 17, 44, 12, 12, 50, 25]
+    pictures = [picture for seed, length in enumerate(lengths) for picture in shot(seed, length)]
+    whole = cuts_of(pictures)
+    for start in range(0, 120, 7):
+        later = [start + cut for cut in cuts_of(pictures[start:])]
+        assert [cut for cut in later if cut >= start + 12] == [cut for cut in whole if cut >= start + 12]
+
+
+def _real_cuts(path: Path) -> list[float]:
+    settings, media = ObserveSettings(), probe(path)
+    (window,) = plan(media, settings)
+    detector = CutDetector(settings)
+    for frame, _ in read(path, media, window, settings):
+        detector.push(frame.t_us, frame.scaled(PICTURE_LONG_SIDE))
+    detector.finish()
+    return [cut / 1e6 for cut in detector.cuts]
+
+
+def test_real_cuts(media: Path) -> None:
+    truth = json.loads((media / "composed" / "grid_panel.json").read_text())
+    assert _real_cuts(media / "composed" / "grid_panel.mp4") == truth["cuts"]
+    assert _real_cuts(media / "shots" / "goldeneye-vfr-drop3.mp4") == pytest.approx([3.754, 8.759], abs=0.001)
+    hamilton = [cut - 0.844 for cut in _real_cuts(media / "tv" / "short_hamilton_clip.mp4")]
+    assert hamilton == pytest.approx([0.667, 2.736, 7.040], abs=0.002)
+    found = _real_cuts(media / "shots" / "testvideo.mp4")
+    assert {1.001, 6.006, 13.146} <= {round(cut, 3) for cut in found}
