@@ -19,19 +19,20 @@ import pytest
 from engine.errors import RollcallError
 from engine.wire import Client
 from store.commit_point import COMMIT_POINTS
-from tests import clips, contents
+from tests import contents
+from tools.demo.compose import write_episode
+from tools.demo.shots import EPISODE
 
-SETTINGS = {"observe.segment_s": "2", "observe.fps": "4"}
+SETTINGS = {"models.profile": "embedded", "observe.segment_s": "2", "observe.fps": "3", "track.picks": "2"}
 FLAGS = [part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}")]
 RANDOM_KILLS = 10
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six seconds, three shots, three segments, three people."""
-    pictures = [clips.framing(*clips.FACES[name]) for name in ("left", "middle", "right")]
-    frames = [picture for picture in pictures for _ in range(50)]
-    return clips.write(tmp_path_factory.mktemp("clip") / "clip.mp4", frames, key_every=50)
+    """Six seconds: three shots of three people, in several segments."""
+    shots = tuple(shot for shot in EPISODE if shot.name in ("dark, reverse", "red, again", "left, again"))
+    return write_episode(tmp_path_factory.mktemp("clip"), shots, seed=5)
 
 
 def run(home: Path, clip: Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -55,7 +56,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> dict[st
     library = finish(tmp_path_factory.mktemp("undisturbed"), clip)
     assert len(library["track"]) >= 3
     assert len(library["screen_time"]) >= 3
-    assert len(library["segment"]) == 3
+    assert len(library["segment"]) >= 2
     return library
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import BadInput, ModelInvalid, ModelMissing, NotFound
+from engine.fingerprint import file_digest
 from engine.models import store
 from engine.models.entry import ModelEntry, ModelFile
 from engine.models.importing import import_path
@@ -77,8 +79,12 @@ def test_file_is_found_by_digest_whatever_its_name(tmp_path: Path, monkeypatch: 
 def test_second_process_does_not_hash_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.onnx").write_bytes(CONTENT)
     hashed: list[Path] = []
-    original = store.file_digest
-    monkeypatch.setattr(store, "file_digest", lambda path: hashed.append(path) or original(path))
+
+    def counted(path: Path) -> str:
+        hashed.append(path)
+        return file_digest(path)
+
+    monkeypatch.setattr(store, "file_digest", counted)
     for fresh in (True, False):
         monkeypatch.setattr(store, "_digests", {})
         assert "tiny" in Models(tmp_path, [tiny()]).installed()
@@ -101,8 +107,6 @@ def test_verify_trusts_no_cache_and_names_the_file(tmp_path: Path) -> None:
         demand_valid(checked)
     stat = good.stat()
     good.write_bytes(CONTENT[::-1])
-    import os
-
     os.utime(good, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # changed behind the cache's back
     assert "tiny" in models.installed()
     assert not [one for one in verify(models) if not one.problem]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ def test_clip(a: Intervals, low: int, high: int) -> None:
 def test_gaps_are_closed_up_to_the_limit(a: Intervals, gap: int) -> None:
     kept = sorted(ticks(a))
     closed = set(kept)
-    for before, after in zip(kept, kept[1:], strict=False):
+    for before, after in pairwise(kept):
         if after - before - 1 <= gap:
             closed |= set(range(before, after))
     assert intervals.close_gaps(a, gap).tolist() == runs(closed)

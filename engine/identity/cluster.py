@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.config import IdentitySettings
+from engine.identity import doubt
 from engine.identity import membership as member
 from engine.identity.constraints import NO_CONSTRAINTS, Constraints
 from engine.identity.context import middles
@@ -51,9 +52,11 @@ def cluster(episode: Episode, found: Evidence, settings: IdentitySettings, const
         odds, share = member.scores(found, label, clusters, middle, constraints, settings)
     else:
         odds = share = np.empty((count, 0))
-    label, chance = attach(found, label, odds, share, settings)
-    decided = _decided(group, sizes, label, found.trust)
-    return _tables(episode, label, _anchored(label, chance, found.trust * _seconds(episode)), decided, settings)
+    label, chance = attach(found, label, odds, share, constraints, settings)
+    chance = doubt.anchored(label, chance, found.trust * _seconds(episode))
+    joined = sizes[group] > 1 if count else core
+    chance[joined] = doubt.of_groups(group, chance)[joined]
+    return _tables(episode, label, chance, doubt.decided_tracks(group, joined, label, found.trust), settings)
 
 
 def join_core(
@@ -87,7 +90,12 @@ def join_core(
 
 
 def attach(
-    found: Evidence, label: NDArray[np.int32], odds: NDArray[np.float64], share: NDArray[np.float64], settings: IdentitySettings
+    found: Evidence,
+    label: NDArray[np.int32],
+    odds: NDArray[np.float64],
+    share: NDArray[np.float64],
+    constraints: Constraints,
+    settings: IdentitySettings,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Give tracks without a cluster the most probable one, surest first; two seen together are not both given the same.
 
@@ -101,6 +109,9 @@ def attach(
     prior[label >= 0] = share[label >= 0] + np.log(1 - settings.stranger_prior)
     chance = member.probabilities(odds - cost, prior)
     rows, columns, value = found.together.both_ways()
+    one, other = constraints.cannot.T
+    rows, columns = np.concatenate([rows, one, other]), np.concatenate([columns, other, one])
+    value = np.concatenate([value, np.full(2 * len(one), np.inf, np.float32)])
     order = np.argsort(rows, kind="stable")
     columns, value, bounds = columns[order], value[order], np.searchsorted(rows[order], np.arange(len(label) + 1))
     alone = clusters
@@ -129,63 +140,21 @@ def _seconds(episode: Episode) -> NDArray[np.float64]:
     return result
 
 
-def _anchored(label: NDArray[np.int32], chance: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities seen from what a cluster mostly is: were two parts one person, or one cluster two, the smaller part would be the wrong one.
-
-    A track's doubt shrinks by the share of its cluster that it makes up; a track alone in its cluster joins another the less, the larger it
-    is beside it.
-
-    Args:
-        weight: (n,) how much each track counts.
-    """
-    every, clusters = np.arange(len(label)), chance.shape[1] - 1
-    if not clusters:
-        return chance
-    chance = chance.copy()
-    inside = label < clusters
-    total = np.bincount(label[inside], weights=weight[inside], minlength=clusters)
-    own = chance[every, np.minimum(label, clusters - 1)]
-    alone = ~inside | (own == 0)
-    share = np.where(alone, 0, weight / np.maximum(total[np.minimum(label, clusters - 1)], 1e-12))
-    chance[:, :-1] *= np.where(alone[:, None], total / np.maximum(total + weight[:, None], 1e-12), (1 - share)[:, None])
-    chance[:, -1] *= 1 - share
-    kept = np.where(alone, clusters, label)
-    chance[every, kept] = 0
-    chance[every, kept] = 1 - chance.sum(axis=1)
-    return chance
-
-
-def _decided(group: NDArray[np.int32], sizes: NDArray[np.int64], label: NDArray[np.int32], trust: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tracks people joined that make their cluster what it is: in each cluster, those of the group with the most trust."""
-    decided = np.zeros(len(label), bool)
-    joined = np.flatnonzero(sizes[group] > 1) if len(group) else np.empty(0, np.int64)
-    weight = np.bincount(group[joined], weights=trust[joined] + member.FLOOR, minlength=len(sizes))
-    heaviest: dict[int, int] = {}
-    for track in joined:
-        mine, cluster_ = int(group[track]), int(label[track])
-        if cluster_ not in heaviest or weight[mine] > weight[heaviest[cluster_]]:
-            heaviest[cluster_] = mine
-    for track in joined:
-        decided[track] = heaviest[int(label[track])] == group[track]
-    return decided
-
-
 def _tables(
     episode: Episode, label: NDArray[np.int32], chance: NDArray[np.float64], decided: NDArray[np.bool_], settings: IdentitySettings
 ) -> Clustering:
     """Memberships worth keeping, and the clusters they make."""
-    tracks, columns, values = _rows(label, chance, decided, settings.keep_probability)
+    tracks, columns, values = doubt.rows_to_keep(label, chance, decided, settings.keep_probability)
     order = np.lexsort((columns, -values, tracks))
     tracks, columns, values = tracks[order], columns[order], values[order]
-    best = columns[np.searchsorted(tracks, np.arange(len(label)))]
     seconds = _seconds(episode)
-    used, first, place = np.unique(best, return_index=True, return_inverse=True)
+    used, first, place = np.unique(label, return_index=True, return_inverse=True)
     held = np.bincount(place, weights=seconds, minlength=len(used))
     rank = np.empty(len(used), np.int32)
     rank[np.lexsort((first, -held))] = np.arange(len(used))
-    label = rank[place].astype(np.int32)
     number = np.full(int(columns.max(initial=-1)) + 1, -1, np.int32)
     number[used] = rank
+    label = rank[place]
     there = number[columns] >= 0
     membership = pa.table([tracks[there], number[columns[there]], values[there].astype(np.float32)], schema=MEMBERSHIP)
     parts = [
@@ -195,32 +164,6 @@ def _tables(
         cohesion(episode, label, len(used)),
     ]
     return Clustering(pa.table(parts, schema=CLUSTER), membership, label)
-
-
-def _rows(
-    label: NDArray[np.int32], chance: NDArray[np.float64], decided: NDArray[np.bool_], keep: float
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
-    """Track, cluster and probability of the memberships to keep, each track's own cluster among them.
-
-    For a track alone in its cluster, being somebody else means being itself. One that was not attached stays alone although the others
-    together may be more probable: they are scaled so that none of them is more probable than that.
-    """
-    every = np.arange(len(label))
-    others, own = chance[:, :-1].copy(), chance[:, -1].copy()
-    joined = label < others.shape[1]
-    alone = ~joined | (others[every, np.minimum(label, others.shape[1] - 1)] == 0 if others.shape[1] else True)
-    own[~alone] = others[every[~alone], label[~alone]]
-    others[every[joined], label[joined]] = 0
-    others[decided], own[decided] = 0, 1
-    lone = np.flatnonzero(~joined & ~decided)
-    if len(lone) and others.shape[1]:
-        most, total = others[lone].max(axis=1), others[lone].sum(axis=1)
-        others[lone] *= np.minimum(1, 1 / np.maximum(most + total, 1e-12))[:, None]
-        own[lone] = 1 - others[lone].sum(axis=1)
-    more = np.nonzero(others >= keep)
-    tracks = np.concatenate([every, more[0]]).astype(np.int32)
-    columns = np.concatenate([label.astype(np.int64), more[1]])
-    return tracks, columns, np.concatenate([own, others[more]])
 
 
 def cohesion(episode: Episode, label: NDArray[np.int32], clusters: int) -> NDArray[np.float32]:

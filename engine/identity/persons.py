@@ -26,8 +26,8 @@ DECISION = pa.schema(
 SAME_FACE_IOU = 0.5
 """Boxes of two runs that overlap at least this much are one face."""
 
-LONGEST_REACH_US = 500_000
-"""A path of boxes is interpolated between samples at most this far apart."""
+LONGEST_REACH_US = 1_100_000
+"""A path of boxes is interpolated between samples at most this far apart: one look a second still makes a path."""
 
 
 def decide(episode: Episode, clustering: Clustering, posterior: pa.Table, settings: IdentitySettings) -> pa.Table:
@@ -70,7 +70,7 @@ def carry_over(previous: pa.Table, detections: pa.Table, membership: pa.Table, s
     may have looked at different times. Cluster and person must share at least `carry_share` of the shorter of both.
 
     Args:
-        previous: faces of the earlier run: person_id, track_id, t_us, x1, y1, x2, y2 (at most half a second apart within a track).
+        previous: faces of the earlier run: person_id, track_id, t_us, x1, y1, x2, y2.
         detections: of the new run, with `track`.
         membership: MEMBERSHIP of the new run; a track counts for its most probable cluster.
 

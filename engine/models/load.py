@@ -99,9 +99,10 @@ def open_detector(model: Installed, provider: str, threads: int) -> tuple[FaceDe
 def open_embedder(model: Installed, provider: str, threads: int) -> tuple[FaceEmbedder, ProviderReport]:
     """One embedder, and where it runs."""
     if model.entry.runtime == "dlib_resnet":
-        from engine.models.dlib_resnet import DlibResnet
+        from engine.models.dlib_resnet import DlibResnet, runs_on_cuda
 
-        return DlibResnet(model.name, model.digest, model.space, *model.paths), cpu_only(model.name, provider)
+        report = ProviderReport(provider, "cuda", reason="this dlib was built for CUDA") if runs_on_cuda() else cpu_only(model.name, provider)
+        return DlibResnet(model.name, model.digest, model.space, *model.paths), report
     from engine.models import arcface
     from engine.models.sface import SFace
 

@@ -84,18 +84,13 @@ class Labels:
         people, chance = self.people_of()
         by_cluster = np.zeros((len(people) + 1, len(self.people) + 1))
         np.add.at(by_cluster, (np.arange(len(people))[:, None], people), chance)
-        total = np.einsum("tr,trp->tp", member, by_cluster[clusters]) if member.shape[1] == 1 else _mixed(member, clusters, by_cluster)
+        total = np.zeros((tracks, by_cluster.shape[1]))
+        for rank in range(member.shape[1]):
+            total += member[:, rank, None] * by_cluster[clusters[:, rank]]
         decided, person = self.decided_people(tracks)
         total[decided] = 0
         total[decided, person[decided]] = 1
         return total[:, :-1]
-
-
-def _mixed(member: NDArray[np.float64], clusters: NDArray[np.int32], by_cluster: NDArray[np.float64]) -> NDArray[np.float64]:
-    total = np.zeros((len(member), by_cluster.shape[1]))
-    for rank in range(member.shape[1]):
-        total += member[:, rank, None] * by_cluster[clusters[:, rank]]
-    return total
 
 
 def _padded(
@@ -113,8 +108,9 @@ def _padded(
 def identity(decisions: pa.Table, posterior: pa.Table, person_of: dict[int, int | None], people: NDArray[np.int64]) -> pa.Table:
     """What the identity stage found, as IDENTITY.
 
-    A cluster is each known person as probable as its posterior says. What is left is the person it was called, when that is nobody known
-    from elsewhere (new, or carried over from an earlier run), and nobody otherwise.
+    A cluster is each known person as probable as its posterior says. What is left is the person it is called, when that is not the one
+    accepted from the gallery (but new, or carried over from an earlier run, and then what speaks for the one accepted speaks for the
+    person too); otherwise it is nobody.
 
     Args:
         decisions: DECISION of `engine.identity.persons`.
@@ -122,13 +118,14 @@ def identity(decisions: pa.Table, posterior: pa.Table, person_of: dict[int, int 
         person_of: cluster -> person it is called, None for unidentified.
         people: (gallery people,) int64: person of each candidate.
     """
+    accepted = {row["cluster"]: int(people[row["candidate"]]) for row in decisions.to_pylist() if row["candidate"] >= 0}
     rows: dict[tuple[int, int | None], float] = {}
     for cluster, candidate, chance in zip(*(posterior[name].to_pylist() for name in ("cluster", "candidate", "probability")), strict=True):
-        called = person_of.get(cluster)
-        known = int(people[candidate]) if candidate >= 0 else None
-        named = called is not None and known is None and not _accepted(decisions, cluster)
-        key = (cluster, called if named else known)
-        rows[key] = rows.get(key, 0.0) + chance
+        called, best = person_of.get(cluster), accepted.get(cluster)
+        person = int(people[candidate]) if candidate >= 0 else None
+        if called is not None and called != best and person in (None, best):
+            person = called
+        rows[cluster, person] = rows.get((cluster, person), 0.0) + chance
     for cluster in decisions["cluster"].to_pylist():
         rows.setdefault((cluster, person_of.get(cluster)), 0.0)
     keys = sorted(rows, key=lambda key: (key[0], -rows[key], key[1] is None, key[1] or 0))
@@ -139,7 +136,3 @@ def identity(decisions: pa.Table, posterior: pa.Table, person_of: dict[int, int 
         pa.array([person_of.get(key[0]) == key[1] for key in keys], pa.bool_()),
     ]
     return pa.table(columns, schema=IDENTITY)
-
-
-def _accepted(decisions: pa.Table, cluster: int) -> bool:
-    return bool(decisions["candidate"][cluster].as_py() >= 0)

@@ -1,0 +1,287 @@
+"""Seconds of made-up episodes against the truth: ticks of a millisecond, and what was drawn when the episode was made."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.config import TotalsSettings
+from engine.tables import MEMBERSHIP, Episode
+from engine.totals.explain import explain
+from engine.totals.labels import DECIDED, IDENTITY, Labels, identity
+from engine.totals.screen_time import CO_PRESENCE, SCREEN_TIME, Totals, screen_time
+from tests.synthetic import World, world
+
+SETTINGS = TotalsSettings()
+EXACT = TotalsSettings(draws=50)
+
+
+def table(schema: pa.Schema, rows: list[tuple[object, ...]]) -> pa.Table:
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in schema]
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+
+
+def labelled(person: np.ndarray, member: float = 1.0, cluster: float = 1.0, decided: dict[int, int | None] | None = None) -> Labels:
+    """Every person a cluster; each track with probability `member` in it, each cluster with `cluster` its person."""
+    return Labels(
+        table(MEMBERSHIP, [(track, int(who), member) for track, who in enumerate(person)]),
+        table(IDENTITY, [(int(who), int(who), cluster, True) for who in np.unique(person)]),
+        table(DECIDED, list((decided or {}).items())),
+    )
+
+
+def truth(made: World) -> dict[int, np.ndarray]:
+    """Person -> milliseconds in which they are really visible."""
+    ticks = {}
+    for who in np.unique(made.person):
+        seen = np.zeros(made.episode.duration_us // 1000 + 1, bool)
+        for owner, start, end in made.visible:
+            if owner == who:
+                seen[round(start / 1000) : round(end / 1000)] = True
+        ticks[int(who)] = seen
+    return ticks
+
+
+def tracked(episode: Episode, person: np.ndarray, gap_us: int) -> dict[int, np.ndarray]:
+    """Person -> milliseconds of their tracks, gaps closed tick by tick inside shots."""
+    found = {}
+    shots = list(zip(episode.shots["start_us"].to_pylist(), episode.shots["end_us"].to_pylist(), strict=True))
+    for who in np.unique(person):
+        seen = np.zeros(episode.duration_us // 1000 + 1, bool)
+        for row in episode.tracks.to_pylist():
+            if person[row["track"]] == who:
+                seen[round(row["start_us"] / 1000) : round(row["end_us"] / 1000)] = True
+        for start, end in shots:
+            inside = seen[round(start / 1000) : round(end / 1000)]
+            at = np.flatnonzero(inside)
+            for before, after in pairwise(at):
+                if 1 < after - before <= gap_us // 1000 + 1:
+                    inside[before:after] = True
+        found[int(who)] = seen
+    return found
+
+
+def by_person(totals: Totals) -> dict[int, dict[str, float]]:
+    return {row["person"]: row for row in totals.screen_time.to_pylist()}
+
+
+def whole_shots(seed: int) -> World:
+    """Faces visible from cut to cut: nothing to doubt about the ends."""
+    return world(seed, turns=0.0, extras=0.2)
+
+
+def test_certain_tracks_from_cut_to_cut_are_exact() -> None:
+    made = whole_shots(1)
+    totals = screen_time(made.episode, labelled(made.person), SETTINGS)
+    assert totals.screen_time.schema == SCREEN_TIME and totals.co_presence.schema == CO_PRESENCE
+    ticks = truth(made)
+    crowd = np.sum([*ticks.values()], axis=0)
+    rows = by_person(totals)
+    assert rows.keys() == ticks.keys()
+    for who, seen in ticks.items():
+        row = rows[who]
+        assert row["visual_s"] == pytest.approx(seen.sum() / 1000, abs=0.1)
+        assert row["visual_low_s"] == pytest.approx(row["visual_high_s"]) == pytest.approx(row["visual_s"])
+        assert row["solo_s"] == pytest.approx((seen & (crowd == 1)).sum() / 1000, abs=0.1)
+        assert row["confidence"] == 1
+        mine = [track for track in made.episode.tracks.to_pylist() if made.person[track["track"]] == who]
+        assert (row["tracks"], row["faces"]) == (len(mine), sum(track["faces"] for track in mine))
+        assert (row["first_us"], row["last_us"]) == (min(t["start_us"] for t in mine), max(t["end_us"] for t in mine))
+    pairs = {(row["person_a"], row["person_b"]): row["seconds"] for row in totals.co_presence.to_pylist()}
+    expected = {(a, b): (ticks[a] & ticks[b]).sum() / 1000 for a in ticks for b in ticks if a < b and (ticks[a] & ticks[b]).any()}
+    assert pairs.keys() == expected.keys()
+    assert all(pairs[pair] == pytest.approx(expected[pair], abs=0.1) for pair in expected)
+    assert totals.unidentified_s == 0
+
+
+def test_intervals_cover_the_truth() -> None:
+    inside, bias, solo = [], [], []
+    for seed in range(40):
+        made = world(500 + seed, turns=0.5, scenes=3)
+        ticks = truth(made)
+        crowd = np.sum([*ticks.values()], axis=0)
+        for who, row in by_person(screen_time(made.episode, labelled(made.person), SETTINGS)).items():
+            real, alone = ticks[who].sum() / 1000, (ticks[who] & (crowd == 1)).sum() / 1000
+            inside.append(row["visual_low_s"] <= real <= row["visual_high_s"])
+            solo.append(row["solo_low_s"] <= alone <= row["solo_high_s"])
+            bias.append((row["visual_s"] - real) / real)
+            assert row["visual_low_s"] <= row["visual_s"] <= row["visual_high_s"]
+    assert 0.92 <= np.mean(inside) <= 0.985 and 0.91 <= np.mean(solo) <= 0.985
+    assert abs(np.mean(bias)) < 0.003
+
+
+def test_intervals_cover_wrong_clusters_and_wrong_members() -> None:
+    inside = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        made = world(700 + seed, turns=0.0, cast=5)
+        clusters = np.where(rng.random(len(made.person)) < 0.5, made.person, made.person + 10)
+        member = rng.choice([0.6, 0.8, 0.95, 1.0], len(clusters))
+        whose = {int(k): float(rng.choice([0.7, 0.9, 1.0])) for k in np.unique(clusters)}
+        labels = Labels(
+            table(MEMBERSHIP, [(track, int(k), float(p)) for track, (k, p) in enumerate(zip(clusters, member, strict=True))]),
+            table(IDENTITY, [(k, k % 10, p, True) for k, p in whose.items()]),
+            table(DECIDED, []),
+        )
+        right = {k: rng.random() < p for k, p in whose.items()}
+        real = np.array([right[int(k)] and rng.random() < p for k, p in zip(clusters, member, strict=True)])
+        spans = np.array(made.episode.tracks["end_us"].to_numpy() - made.episode.tracks["start_us"].to_numpy()) / 1e6
+        for who, row in by_person(screen_time(made.episode, labels, SETTINGS)).items():
+            seconds = spans[real & (made.person == who)].sum()
+            inside.append(row["visual_low_s"] - 1e-6 <= seconds <= row["visual_high_s"] + 1e-6)
+    assert 0.93 <= np.mean(inside) <= 0.99
+
+
+def test_a_cluster_is_wrong_as_a_whole() -> None:
+    made = whole_shots(2)
+    full = by_person(screen_time(made.episode, labelled(made.person), EXACT))
+    doubt = by_person(screen_time(made.episode, labelled(made.person, cluster=0.6), SETTINGS))
+    for who, row in doubt.items():
+        assert row["visual_low_s"] == 0 and row["visual_high_s"] == pytest.approx(full[who]["visual_s"])
+        assert row["visual_s"] == pytest.approx(0.6 * full[who]["visual_s"], rel=0.15)
+        assert row["confidence"] == pytest.approx(0.6)
+
+
+def test_members_are_wrong_one_by_one() -> None:
+    made = whole_shots(3)
+    full = by_person(screen_time(made.episode, labelled(made.person), EXACT))
+    for who, row in by_person(screen_time(made.episode, labelled(made.person, member=0.8), SETTINGS)).items():
+        if full[who]["tracks"] > 15:
+            assert 0 < row["visual_low_s"] < row["visual_s"] < row["visual_high_s"] < full[who]["visual_s"]
+            assert row["visual_s"] == pytest.approx(0.8 * full[who]["visual_s"], rel=0.05)
+
+
+def test_hardly_doubtful_members_do_not_shorten_the_expectation() -> None:
+    made = whole_shots(4)
+    full = by_person(screen_time(made.episode, labelled(made.person), EXACT))
+    for who, row in by_person(screen_time(made.episode, labelled(made.person, member=0.99), SETTINGS)).items():
+        assert row["visual_s"] == pytest.approx(full[who]["visual_s"])
+        assert row["visual_low_s"] <= row["visual_s"] <= row["visual_high_s"] + 1e-9
+        if full[who]["tracks"] > 30:
+            assert row["visual_low_s"] < row["visual_s"], "the doubt stays in the interval"
+
+
+def test_what_people_decided_is_certain() -> None:
+    made = whole_shots(5)
+    full = by_person(screen_time(made.episode, labelled(made.person), EXACT))
+    everything = {track: int(who) for track, who in enumerate(made.person)}
+    rows = by_person(screen_time(made.episode, labelled(made.person, 0.6, 0.5, everything), SETTINGS))
+    assert rows == full
+    nobody: dict[int, int | None] = {track: None for track in range(len(made.person))}
+    silent = screen_time(made.episode, labelled(made.person, decided=nobody), SETTINGS)
+    assert silent.screen_time.num_rows == 0 and silent.co_presence.num_rows == 0
+    every = np.any([*truth(made).values()], axis=0).sum() / 1000
+    assert silent.unidentified_s == pytest.approx(every, abs=0.1)
+
+
+def test_unidentified_faces_are_company() -> None:
+    made = whole_shots(6)
+    one = int(made.person[0])
+    others: dict[int, int | None] = {track: None for track, who in enumerate(made.person) if who != one}
+    before = by_person(screen_time(made.episode, labelled(made.person), EXACT))[one]
+    after = by_person(screen_time(made.episode, labelled(made.person, decided=others), EXACT))[one]
+    assert before["solo_s"] < before["visual_s"] and after["solo_s"] == pytest.approx(before["solo_s"])
+
+
+def test_gaps_close_inside_shots_only_and_up_to_the_setting() -> None:
+    made = world(7, turns=0.8)
+    for gap_s in (0.0, 0.5, 1.6):
+        settings = TotalsSettings(gap_s=gap_s)
+        labels = labelled(made.person)
+        for who, seen in tracked(made.episode, made.person, round(gap_s * 1e6)).items():
+            found = explain(made.episode, labels, who, settings)
+            assert found.most_probable_us / 1e6 == pytest.approx(seen.sum() / 1000, abs=0.1)
+            row = by_person(screen_time(made.episode, labels, settings))[who]
+            assert row["visual_s"] == pytest.approx(found.most_probable_us / 1e6, abs=0.4)
+
+
+def test_equal_seeds_give_equal_totals_and_others_nearly() -> None:
+    made = world(8)
+    labels = labelled(made.person, 0.9)
+    first, again = screen_time(made.episode, labels, SETTINGS), screen_time(made.episode, labels, SETTINGS)
+    assert first.screen_time.equals(again.screen_time) and first.co_presence.equals(again.co_presence)
+    other = by_person(screen_time(made.episode, labels, TotalsSettings(seed=7)))
+    for who, row in by_person(first).items():
+        assert row["visual_s"] == pytest.approx(other[who]["visual_s"], rel=0.03, abs=0.3)
+        assert row["visual_s"] != other[who]["visual_s"]
+
+
+@pytest.mark.parametrize("values", [{"gap_s": 1.6}, {"sure_probability": 0.8}, {"firm_score": 1.0}, {"draws": 60}, {"seed": 2}])
+def test_every_setting_is_read(values: dict[str, float]) -> None:
+    made = world(9, turns=0.8)
+    labels = labelled(made.person, 0.9)
+    usual, other = (screen_time(made.episode, labels, settings) for settings in (SETTINGS, SETTINGS.model_copy(update=values)))
+    assert not usual.screen_time.equals(other.screen_time)
+
+
+def test_faces_hard_to_see_leave_looser_ends() -> None:
+    made = world(10, turns=0.8)
+    position = made.episode.detections.column_names.index("score")
+    faint = made.episode.detections.set_column(position, "score", pa.array(np.full(made.episode.detections.num_rows, 0.35), pa.float32()))
+    episode = Episode(**{**vars(made.episode), "detections": faint})
+    labels = labelled(made.person)
+
+    def width(one: Episode, settings: TotalsSettings) -> float:
+        rows = by_person(screen_time(one, labels, settings)).values()
+        return sum(row["visual_high_s"] - row["visual_low_s"] for row in rows)
+
+    assert width(episode, SETTINGS) > 1.8 * width(made.episode, SETTINGS)
+    assert width(episode, TotalsSettings(loose_end=0)) == pytest.approx(width(made.episode, SETTINGS))
+
+
+def test_an_explanation_adds_up() -> None:
+    made = world(11, turns=0.8)
+    rng = np.random.default_rng(0)
+    labels = labelled(made.person)
+    rows = [(track, int(who), float(rng.choice([0.7, 0.9, 1.0]))) for track, who in enumerate(made.person)]
+    rows += [(track, int(who + 1) % 6, 0.08) for track, who in enumerate(made.person) if rows[track][2] == 0.9 and (who + 1) % 6 in made.person]
+    labels = Labels(table(MEMBERSHIP, rows), labels.identity, table(DECIDED, [(0, int(made.person[0]))]))
+    totals = by_person(screen_time(made.episode, labels, TotalsSettings(draws=4000)))
+    for who, row in totals.items():
+        found = explain(made.episode, labels, who, SETTINGS)
+        stretches, tracks = found.stretches.to_pylist(), found.tracks.to_pylist()
+        assert sum(s["end_us"] - s["start_us"] for s in stretches) == found.most_probable_us
+        assert sum(s["seconds"] for s in stretches) == pytest.approx(found.most_probable_us / 1e6)
+        for stretch in stretches:
+            assert stretch["shot_start_us"] <= stretch["start_us"] < stretch["end_us"] <= stretch["shot_end_us"]
+            inside = np.zeros((stretch["end_us"] - stretch["start_us"]) // 1000 + 1, bool)
+            for track in stretch["tracks"]:
+                span = made.episode.tracks.slice(track, 1).to_pylist()[0]
+                inside[(span["start_us"] - stretch["start_us"]) // 1000 : (span["end_us"] - stretch["start_us"]) // 1000] = True
+            assert stretch["gap_s"] == pytest.approx(stretch["seconds"] - inside.sum() / 1000, abs=0.01)
+        assert sorted(t for s in stretches for t in s["tracks"]) == sorted(t["track"] for t in tracks)
+        assert [t["track"] for t in tracks if t["decided"]] == ([0] if who == made.person[0] else [])
+        doubted = found.most_probable_us / 1e6 + sum(found.doubts["seconds"].to_pylist())
+        assert row["visual_s"] == pytest.approx(doubted, rel=0.02, abs=0.4), "the doubts account for the expectation"
+    assert explain(made.episode, labels, 999, SETTINGS).most_probable_us == 0
+
+
+def test_identity_of_clusters_from_a_match() -> None:
+    decisions = pa.table({"cluster": pa.array([0, 1, 2, 3], pa.int32()), "candidate": pa.array([0, -1, -2, 1], pa.int32())})
+    posterior = pa.table(
+        {
+            "cluster": pa.array([0, 0, 1, 1, 2, 3, 3], pa.int32()),
+            "candidate": pa.array([0, -1, 1, -1, -1, 1, -1], pa.int32()),
+            "probability": pa.array([0.9, 0.1, 0.6, 0.4, 1.0, 0.95, 0.05], pa.float32()),
+        }
+    )
+    rows = identity(decisions, posterior, {0: 70, 1: -2, 2: None, 3: 55}, np.array([70, 80])).to_pylist()
+    found = {(row["cluster"], row["person"]): (round(row["probability"], 3), row["label"]) for row in rows}
+    assert found == {
+        (0, 70): (0.9, True),
+        (0, None): (0.1, False),
+        (1, 80): (0.6, False),
+        (1, -2): (0.4, True),
+        (2, None): (1.0, True),
+        (3, 55): (1.0, True),
+    }
+
+
+def test_an_episode_without_tracks() -> None:
+    made = world(12, scenes=1)
+    empty = Episode(**{**vars(made.episode), "tracks": made.episode.tracks.slice(0, 0), "detections": made.episode.detections.slice(0, 0)})
+    totals = screen_time(empty, Labels(table(MEMBERSHIP, []), table(IDENTITY, []), table(DECIDED, [])), SETTINGS)
+    assert totals.screen_time.num_rows == 0 and totals.co_presence.num_rows == 0 and totals.unidentified_s == 0
