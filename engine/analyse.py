@@ -91,6 +91,7 @@ class Analysis:
             "run_id": run_id,
             "computed": self.computed,
             "models": self.choice.why,
+            "better": self.choice.better,
         }
 
     async def _segments(self, pool: WorkerPool) -> None:

@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import uvicorn
@@ -23,7 +22,7 @@ from starlette.routing import Route
 from engine.errors import RollcallError
 from engine.operations import registry
 from engine.operations.spec import digest as spec_digest
-from engine.platform import private_folder, socket_path
+from engine.platform import engine_environment, private_folder, socket_path
 from engine.service import Engine
 from engine.version import VERSION
 
@@ -86,7 +85,9 @@ class Daemon:
             yield json.dumps(event, default=str).encode() + b"\n"
 
     async def _ping(self, request: Request) -> Response:
-        return JSONResponse({"version": VERSION, "pid": os.getpid(), "home": str(self.engine.home), "spec": spec_digest()})
+        home = str(self.engine.home)
+        answer = {"version": VERSION, "pid": os.getpid(), "home": home, "spec": spec_digest(), "environment": engine_environment()}
+        return JSONResponse(answer)
 
     async def _stop(self, request: Request) -> Response:
         self.stop()
@@ -167,8 +168,3 @@ def run(home: Path) -> None:
             path.unlink(missing_ok=True)
     finally:
         engine.close()
-
-
-def describe(home: Path) -> dict[str, Any]:
-    """Where the daemon of a workspace listens and logs."""
-    return {"home": str(home), "socket": str(socket_path(home)), "log": str(home / "engine.log")}

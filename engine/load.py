@@ -66,7 +66,7 @@ def run_facts(analysis: Analysis, identify: str) -> dict[str, Any]:
     """What made a run: sampling step, embedding space, settings, models with their digests and licences, stage keys."""
     choice = analysis.choice
     return {
-        "step_us": round(1e6 / analysis.settings.observe.fps),
+        "step_us": analysis.engine.artefacts.meta("identify", identify)["step_us"],
         "space": choice.embedder.space,
         "settings": analysis.common["settings"],
         "models": {

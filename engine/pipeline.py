@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,8 +21,13 @@ import pyarrow.parquet as pq
 from engine.artefacts import Artefacts
 from engine.config import Settings, build
 from engine.fingerprint import fingerprint
-from engine.tables import Episode, SegmentWindow
+from engine.tables import Episode, Observed, SegmentWindow
 from store.commit_point import commit_point
+
+if TYPE_CHECKING:
+    from engine.models.base import FaceDetector
+    from engine.models.load import Loaded
+    from engine.sources.probe import MediaInfo
 
 STAGE_VERSION = {"observe": 1, "track": 1, "identify": 1}
 """Raised when a stage's code gives other results for the same input."""
@@ -80,7 +85,7 @@ def perform(task: Message, send: Send) -> Message:
 
 
 @lru_cache(maxsize=1)
-def _models(profile: str, folder: str, provider: str, threads: int) -> Any:
+def _models(profile: str, folder: str, provider: str, threads: int) -> Loaded:
     """The models of a profile, loaded once in a worker's life."""
     from engine.models.load import choose, load
 
@@ -109,12 +114,12 @@ def _segment(task: Message, artefacts: Artefacts, settings: Settings, send: Send
     return {"log": log}
 
 
-def observe(path: Path, media: Any, window: SegmentWindow, settings: Settings, detector: Any, send: Send) -> Any:
+def observe(path: Path, media: MediaInfo, window: SegmentWindow, settings: Settings, detector: FaceDetector, send: Send) -> Observed:
     """Feed the frames of a window to an analyzer; progress goes to `send` a few times a second."""
     from engine.analyzer import Analyzer
     from engine.sources.file import read
 
-    step_us = round(1e6 / settings.observe.fps)
+    step_us = round(1e6 / min(settings.observe.fps, float(media.fps)))
     analyzer = Analyzer(window, (media.width, media.height), step_us, detector, settings.observe)
     told = time.monotonic()
     for frame, analyse in read(path, media, window, settings.observe):

@@ -40,6 +40,12 @@ def private_folder(folder: Path) -> None:
         level.chmod(0o700)
 
 
+def engine_environment() -> dict[str, str]:
+    """The part of this process's environment an engine started from it would work by."""
+    own = ("ROLLCALL_HOME", "ROLLCALL_ACTOR", "ROLLCALL_TEST_MEDIA")
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith("ROLLCALL_") and name not in own}
+
+
 def operator() -> str:
     """The actor a person at this terminal is, unless ROLLCALL_ACTOR names another."""
     return os.environ.get("ROLLCALL_ACTOR") or f"person:{getpass.getuser()}"

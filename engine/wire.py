@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineUnavailable, from_dict
-from engine.platform import operator, socket_path
+from engine.platform import engine_environment, operator, socket_path
 
 START_TIMEOUT_S = 60.0
 SPEC_PATH = Path(__file__).parent / "spec.json"
@@ -89,6 +89,11 @@ class Client:
             return self._request("GET", "/ping", None, timeout=10)
         except (OSError, http.client.HTTPException):
             return None
+
+    def environment_differs(self) -> list[str]:
+        """ROLLCALL_ variables set here that the running engine was started without, or with other values: it does not see ours."""
+        running = (self.ping() or {}).get("environment", {})
+        return [f"{name}={value}" for name, value in engine_environment().items() if running.get(name) != value]
 
     def stop(self, timeout_s: float = 30.0) -> bool:
         """End the engine and wait until it has let the library go; False when none ran."""

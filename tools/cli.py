@@ -68,13 +68,17 @@ def run_video(client: wire.Client, given: argparse.Namespace) -> int:
     operations = wire.operations()
     sent = {name: value for name, value in arguments.parameters(given, operations["episode_add"]).items() if name != "settings"}
     added = client.call("episode_add", sent)
+    for variable in client.environment_differs():
+        _say(f"note: the running engine was started without {variable}; `rollcall engine stop` lets the next command start one with it.")
     episode_id = str(added["episode_id"])
     if not added["added"]:
         _say(f"{given.path} is in the library as episode {episode_id}.")
+    for warning in added["warnings"]:
+        _say(f"note: {warning}")
     job = client.call("episode_analyse", {"episode": episode_id, "settings": arguments.settings(given.settings or [])})
     _say(f"job {job['job_id']}: analysing episode {episode_id}")
     result = follow(client, job["job_id"])["result"]
-    _say(f"{result['models']}")
+    _say(" ".join(filter(None, (result["models"], result["better"]))))
     if not result["computed"]:
         _say("nothing to do: everything was computed before.")
     if given.json:

@@ -27,16 +27,6 @@ def _python() -> Finding:
     return _finding("ok", "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
-def _runtime() -> Finding:
-    from engine.models.runtime import available_providers, two_runtimes
-
-    both = two_runtimes()
-    if both:
-        todo = "Uninstall both, then install onnxruntime-gpu alone (on macOS: onnxruntime alone)."
-        return _finding("wrong", "onnxruntime", f"two distributions provide it: {', '.join(both)}", todo)
-    return _finding("ok", "onnxruntime", ", ".join(available_providers()))
-
-
 def _imports() -> Finding:
     missing = [name for name in ("av", "cv2", "dlib", "duckdb", "insightface", "lancedb", "scenedetect") if importlib.util.find_spec(name) is None]
     if missing:
@@ -62,6 +52,7 @@ def _engine(client: Client) -> list[Finding]:
     chosen = health["models"]
     found = [
         _finding("ok", "engine", f"version {health['version']}, process {health['pid']}"),
+        _finding("ok", "onnxruntime", f"runs on {', '.join(health['providers'])}"),
         _finding("ok", "library", f"{health['home']}: {health['episodes']} episodes, {health['people']} people"),
         _finding("ok" if not chosen.get("better") else "note", "models", chosen["why"], chosen.get("better", "")),
     ]
@@ -70,7 +61,7 @@ def _engine(client: Client) -> list[Finding]:
 
 def examine(client: Client) -> list[Finding]:
     """All findings, each with `state` (ok, note, wrong), `what`, `found` and `todo`."""
-    checks: list[Callable[[], Finding]] = [_python, _imports, _runtime, _logout]
+    checks: list[Callable[[], Finding]] = [_python, _imports, _logout]
     findings = [check() for check in checks]
     try:
         findings += _engine(client)

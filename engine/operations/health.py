@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import Field
 
 from engine import config
+from engine.models.runtime import available_providers, two_runtimes
+from engine.operations.models import chosen
 from engine.operations.registry import Context, Params, Result, operation
 from engine.version import VERSION
 from store import integrity
@@ -30,14 +32,13 @@ class Health(Result):
     artefact_bytes: int
     free_bytes: int
     models: dict[str, Any]
+    providers: list[str] = Field(description="Where this installation's onnxruntime could run models.")
     problems: list[str] = Field(description="What is wrong, each with what to do; empty when all is well.")
 
 
 @operation("read", "admin", params=Nothing, result=Health)
 def health_show(context: Context, p: Nothing) -> Health:
     """Show whether the engine, its store, disk and models are well, and what to do about what is not."""
-    from engine.operations.models import chosen
-
     engine = context.engine
     counts = engine.database.row(
         """SELECT (SELECT count(*) FROM "show") AS shows, (SELECT count(*) FROM episode) AS episodes, (SELECT count(*) FROM person) AS people,
@@ -45,6 +46,8 @@ def health_show(context: Context, p: Nothing) -> Health:
     )
     assert counts is not None
     problems = [*integrity.check(engine.database), *(f"A journalled change could not be replayed: {line}" for line in engine.unreplayed)]
+    if len(runtimes := two_runtimes()) > 1:
+        problems.append(f"{' and '.join(runtimes)} are both installed and overwrite one another. Uninstall both, then run `uv sync` again.")
     free = shutil.disk_usage(engine.home).free
     floor_mb = engine.config.settings.engine.free_space_floor_mb
     if free < floor_mb << 20:
@@ -58,6 +61,7 @@ def health_show(context: Context, p: Nothing) -> Health:
         artefact_bytes=sum(file.stat().st_size for file in engine.artefacts.folder.rglob("*") if file.is_file()),
         free_bytes=free,
         models=chosen(engine),
+        providers=available_providers(),
         problems=problems,
     )
 
@@ -81,7 +85,8 @@ class ConfigParams(Params):
 @operation("read", "admin", params=ConfigParams, result=ConfigShow)
 def config_show(context: Context, p: ConfigParams) -> ConfigShow:
     """Show every setting: its value, what it means and where the value came from."""
-    current = context.engine.config
+    # Read afresh: an analysis started now reads the file as it is now.
+    current = config.Config(context.engine.home)
     values = config.flatten(current.settings)
     rows = [
         Setting(name=name, value=values[name], origin=current.origin[name], meaning=config.describe(name)[1])

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.models.base import Image
-from tools.demo.pictures import Picture
+from tools.demo.pictures import Image, Picture
 from tools.demo.shots import HEIGHT, WIDTH, Pane, Prop, Shot, View
 
 Matrix = NDArray[np.float64]

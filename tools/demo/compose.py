@@ -21,9 +21,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.models.base import Image
 from tools.demo.camera import Grain, Staged, render, stage
-from tools.demo.pictures import PICTURES, load
+from tools.demo.pictures import PICTURES, Image, load
 from tools.demo.shots import EPISODE, FPS, HEIGHT, WIDTH, Shot
 from tools.demo.truth import describe, faces_of
 

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import BadMedia, NotFound
-from engine.models.base import Image
+
+Image = NDArray[np.uint8]
+"""BGR, height x width x 3."""
 
 
 @dataclass(frozen=True)
