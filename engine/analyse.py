@@ -99,10 +99,16 @@ class Analysis:
         self._report("observe")
         try:
             async with anyio.create_task_group() as group:
-                for segment in self.segments:
-                    group.start_soon(self._segment, pool, segment)
+                waiting = iter(self.segments)
+                for _ in range(pool.size):
+                    group.start_soon(self._work_off, pool, waiting)
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
+
+    async def _work_off(self, pool: WorkerPool, waiting: Iterator[pipeline.SegmentPlan]) -> None:
+        """Take segments in their order until none is left."""
+        for segment in waiting:
+            await self._segment(pool, segment)
 
     async def _segment(self, pool: WorkerPool, segment: pipeline.SegmentPlan) -> None:
         window, artefacts = segment.window, self.engine.artefacts

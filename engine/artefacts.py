@@ -62,6 +62,10 @@ class Artefacts:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def remove(self, kind: Kind, key: str) -> None:
+        """Remove an artefact; one that is not there is no error."""
+        shutil.rmtree(self.path(kind, key), ignore_errors=True)
+
     def table(self, kind: Kind, key: str, name: str) -> pa.Table:
         """One table of an artefact."""
         return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True)

@@ -45,7 +45,8 @@ class Events:
                 after = self._seq
             while True:
                 changed = self._changed
-                fresh = [event for event in self._log if event["seq"] > after]
+                # Sequence numbers have no holes, so how many are new is known without looking through what is kept.
+                fresh = [self._log[-back] for back in range(min(self._seq - after, len(self._log)), 0, -1)]
                 for event in fresh:
                     after = event["seq"]
                     yield event

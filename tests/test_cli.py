@@ -222,6 +222,7 @@ def test_removed_episode_takes_its_unknowns_with_it_and_leaves_the_file(tmp_path
     assert len(rollcall.json("person", "list")["rows"]) == 3
     rollcall("episode", "remove", "1")
     assert rollcall.json("person", "list")["rows"] == []
-    assert rollcall.json("health", "show")["problems"] == []
+    health = rollcall.json("health", "show")
+    assert (health["problems"], health["artefact_bytes"]) == ([], 0)
     assert episodes[1][0].exists()
     rollcall("engine", "stop")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from engine import config
+from engine.artefacts import Artefacts
 from engine.errors import Conflict
 from engine.fingerprint import file_digest
 from engine.operations.common import EpisodeRef, Listed, Page, Reference, UtcTime, episode_of, next_cursor, show_of
@@ -183,11 +184,23 @@ def episode_remove(context: Context, p: EpisodeRefPositional) -> EpisodeRow:
     episode = episode_of(engine, p.episode)
     if any(job["episode_id"] == episode["episode_id"] for job in work.unfinished_jobs(engine.database)):
         raise Conflict(f"Episode {episode['episode_id']} is being analysed.", "Wait for the job, or cancel it with `rollcall job cancel`.")
+    stages = [results.run(engine.database, run["run_id"]) for run in results.runs(engine.database, episode["episode_id"])]
     with context.command("episode_remove", p) as command:
         if command.replayed is None:
             results.remove_episode(command.transaction, episode["episode_id"])
     engine.vectors.sweep(engine.database)
+    for run in stages:
+        if run is not None:
+            _remove_artefacts(engine.artefacts, run["stages"])
     return _row(episode)
+
+
+def _remove_artefacts(artefacts: Artefacts, stages: dict[str, Any]) -> None:
+    """The stage results of one run; no other episode can share them, since they are keyed by what is in its file."""
+    artefacts.remove("identify", stages["identify"])
+    for observe_key, track_key in stages["segments"]:
+        artefacts.remove("observe", observe_key)
+        artefacts.remove("track", track_key)
 
 
 def _row(episode: dict[str, Any]) -> EpisodeRow:
