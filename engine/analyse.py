@@ -58,9 +58,7 @@ class Analysis:
         episode = catalog.find_episode(engine.database, str(job["episode_id"]))
         if episode is None:
             raise RollcallError(f"Episode {job['episode_id']} is not in the library any more.")
-        if not Path(episode["path"]).exists():
-            hint = "Bring the file back, or add it again from where it is now with `rollcall episode add`."
-            raise BadMedia(f"{episode['path']} is not there any more.", hint)
+        _check_file(episode)
         _check_space(engine)
         settings = Config(engine.home, job["parameters"]["settings"]).settings
         choice = choose(settings.models.profile, engine.home / "models")
@@ -211,6 +209,16 @@ class Analysis:
         if self.episode["active_run_id"] != run_id:
             with self.engine.database.write() as transaction:
                 results.activate_run(transaction, self.episode["episode_id"], run_id)
+
+
+def _check_file(episode: dict[str, Any]) -> None:
+    """The file must still be the one that was added; its size tells in time, its content would take a whole read."""
+    path = Path(episode["path"])
+    hint = f"Bring it back, or add it again from where it is now with `rollcall episode add`; episode {episode['episode_id']} keeps its results."
+    if not path.is_file():
+        raise BadMedia(f"{path} is not there any more.", hint)
+    if path.stat().st_size != episode["bytes"]:
+        raise BadMedia(f"{path} is not the file that was added: it has {path.stat().st_size} bytes instead of {episode['bytes']}.", hint)
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

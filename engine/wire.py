@@ -132,7 +132,7 @@ class Client:
 
     def _start(self) -> dict[str, Any]:
         """Start a detached engine and wait for its first answer; of several started at once the library's lock lets one live."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         engine = self._spawn()
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:

@@ -83,7 +83,7 @@ class Database:
         self.home = home
         self.path = home / "library.duckdb"
         self._memory_limit_mb = memory_limit_mb
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_file = _take_lock(home / "library.lock")
         self._writer = threading.RLock()
         self._local = threading.local()

@@ -198,6 +198,24 @@ def test_cancelled_job_goes_on_where_it_stopped(tmp_path: Path, episodes: list[t
     rollcall("engine", "stop")
 
 
+def test_file_that_went_away_or_changed_is_named_and_nothing_is_lost(tmp_path: Path, episodes: list[tuple[Path, dict[str, Any]]]) -> None:
+    rollcall = Rollcall(tmp_path / "home")
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(episodes[1][0].read_bytes())
+    rollcall("episode", "add", str(video))
+    video.write_bytes(video.read_bytes() + b"more")
+    rollcall("episode", "analyse", "1", *EMBEDDED)
+    assert "not the file that was added" in rollcall("job", "wait", "1", status=2)[1]
+    video.unlink()
+    rollcall("job", "retry", "1")
+    assert "not there any more" in rollcall("job", "wait", "1", status=2)[1]
+    video.write_bytes(episodes[1][0].read_bytes())
+    rollcall("job", "retry", "1")
+    rollcall("job", "wait", "1")
+    assert len(rollcall.json("totals", "show", "1")["people"]) == 3
+    rollcall("engine", "stop")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
