@@ -107,6 +107,7 @@ def _segment(task: Message, artefacts: Artefacts, settings: Settings, send: Send
         log.append(_line("observe", window.segment, started, counts))
     if "track" in task["missing"]:
         started = time.monotonic()
+        send({"stage": "track", "at_us": window.end_us - window.start_us})
         observed = artefacts.observed(task["observe_key"])
         tracked = track_segment(observed, models.embedder, models.calibration, settings.track)
         artefacts.write_tracked(task["track_key"], tracked)
