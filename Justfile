@@ -18,7 +18,7 @@ lint:
 
 # Benchmarks print ratios measured in one run; they assert nothing.
 bench *args:
-    uv run --frozen python -m tests.benchmarks.obvious_loop {{args}}
+    uv run --frozen python -m tests.benchmarks.speed {{args}}
 
 # Write the generated operation spec.
 spec:

@@ -148,6 +148,9 @@ class Database:
                 # A checkpoint that failed after a durable commit also arrives here, and the instance is unusable either way.
                 self.reopen()
                 raise
+            except duckdb.Error:
+                _roll_back(cursor)
+                raise
 
     @contextmanager
     def command(self, operation: str, parameters: dict[str, Any], *, actor: str, key: str) -> Iterator[Command]:
@@ -193,7 +196,13 @@ class Database:
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file; called when idle, after bulk loads and before closing."""
         with self._writer:
-            self._cursor().execute("CHECKPOINT").fetchall()
+            try:
+                self._cursor().execute("CHECKPOINT").fetchall()
+            except duckdb.TransactionException:
+                return  # somebody is reading; what was committed is safe in the log, and the next idle moment tries again
+            except duckdb.FatalException:
+                self.reopen()
+                raise
 
     def reopen(self) -> None:
         """Replace a connection DuckDB has invalidated."""
@@ -203,7 +212,7 @@ class Database:
     def close(self) -> None:
         """Checkpoint, close the file and let the lock go."""
         with self._writer:
-            self._root.execute("CHECKPOINT").fetchall()
+            self.checkpoint()
             self._root.close()
             self.journal.close()
             self._lock_file.close()
