@@ -7,9 +7,8 @@ from typing import Any
 
 from store.database import Database, Transaction, now
 
-_PERSON = """SELECT person_id, p.show_id, s.slug AS show, coalesce(name, 'Unknown ' || person_id) AS name,
-    CASE WHEN name IS NULL THEN 'unknown' ELSE 'known' END AS kind, aliases, p.created_at
-    FROM person p JOIN "show" s USING (show_id) WHERE erased_at IS NULL"""
+_PERSON = """SELECT person_id, p.show_id, s.slug AS show, called AS name, kind, aliases, p.created_at
+    FROM person p JOIN called USING (person_id) JOIN "show" s USING (show_id) WHERE erased_at IS NULL"""
 
 _EPISODE = """SELECT episode_id, e.show_id, s.slug AS show, season, number, e.title, kind, path, media_digest, bytes, duration_us,
     duration_us / 1e6 AS duration_s, fps, width, height, active_run_id, added_at FROM episode e JOIN "show" s USING (show_id)"""

@@ -83,9 +83,9 @@ def runs(database: Database, episode_id: int) -> list[dict[str, Any]]:
 def tracks(database: Database, run_id: int, *, person_id: int | None, cluster_id: int | None, after: int, limit: int) -> list[dict[str, Any]]:
     """Tracks of a run with the person in force, by id."""
     return database.rows(
-        """SELECT t.track_id, a.person_id, coalesce(p.name, 'Unknown ' || p.person_id) AS person, a.cluster_id, t.start_us, t.end_us, t.shot,
+        """SELECT t.track_id, a.person_id, p.called AS person, a.cluster_id, t.start_us, t.end_us, t.shot,
                   t.faces, t.score, t.height_px, t.quality, t.mixed, a.score AS probability, a.label_source, t.chip
-           FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id LEFT JOIN person p ON p.person_id = a.person_id
+           FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id LEFT JOIN called p ON p.person_id = a.person_id
            WHERE t.run_id = ? AND a.run_id = ? AND t.track_id > ?
              AND (? IS NULL OR a.person_id = ?) AND (? IS NULL OR a.cluster_id = ?)
            ORDER BY t.track_id LIMIT ?""",
@@ -96,9 +96,9 @@ def tracks(database: Database, run_id: int, *, person_id: int | None, cluster_id
 def track(database: Database, track_id: int) -> dict[str, Any] | None:
     """One track with its episode, place and person."""
     return database.row(
-        """SELECT t.*, a.person_id, coalesce(p.name, 'Unknown ' || p.person_id) AS person, a.cluster_id, a.score AS probability,
+        """SELECT t.*, a.person_id, p.called AS person, a.cluster_id, a.score AS probability,
                   a.label_source, a.method, a.locked
-           FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id LEFT JOIN person p ON p.person_id = a.person_id
+           FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id LEFT JOIN called p ON p.person_id = a.person_id
            WHERE t.track_id = ?""",
         [track_id],
     )
@@ -117,9 +117,9 @@ def clusters(database: Database, run_id: int, after: int, limit: int) -> list[di
     """Clusters of a run with the person each is taken for, by id (which is by seconds, most first)."""
     return database.rows(
         """SELECT c.cluster_id, c.tracks, c.seconds, c.cohesion, any_value(a.person_id) AS person_id,
-                  any_value(coalesce(p.name, 'Unknown ' || p.person_id)) AS person
+                  any_value(p.called) AS person
            FROM cluster c LEFT JOIN assignment a ON a.run_id = c.run_id AND a.cluster_id = c.cluster_id
-           LEFT JOIN person p ON p.person_id = a.person_id
+           LEFT JOIN called p ON p.person_id = a.person_id
            WHERE c.run_id = ? AND c.cluster_id > ? GROUP BY ALL ORDER BY c.cluster_id LIMIT ?""",
         [run_id, after, limit],
     )
@@ -128,8 +128,8 @@ def clusters(database: Database, run_id: int, after: int, limit: int) -> list[di
 def posteriors(database: Database, run_id: int, cluster_id: int) -> list[dict[str, Any]]:
     """Who a cluster may be, most probable first; person_id None stands for none of the people known."""
     return database.rows(
-        """SELECT o.person_id, coalesce(p.name, 'Unknown ' || p.person_id) AS person, o.probability, o.similarity
-           FROM posterior o LEFT JOIN person p USING (person_id)
+        """SELECT o.person_id, p.called AS person, o.probability, o.similarity
+           FROM posterior o LEFT JOIN called p USING (person_id)
            WHERE o.run_id = ? AND o.cluster_id = ? ORDER BY o.probability DESC, o.person_id""",
         [run_id, cluster_id],
     )
@@ -154,10 +154,9 @@ def explained(database: Database, run_id: int) -> dict[str, pa.Table]:
 def screen_time(database: Database, run_id: int) -> list[dict[str, Any]]:
     """Totals of a run, most seen first."""
     return database.rows(
-        """SELECT t.person_id, coalesce(p.name, 'Unknown ' || p.person_id) AS name,
-                  CASE WHEN p.name IS NULL THEN 'unknown' ELSE 'known' END AS kind,
+        """SELECT t.person_id, p.called AS name, p.kind,
                   visual_s, visual_low_s, visual_high_s, solo_s, solo_low_s, solo_high_s, tracks, faces, first_us, last_us, confidence
-           FROM screen_time t JOIN person p USING (person_id) WHERE run_id = ? ORDER BY visual_s DESC, t.person_id""",
+           FROM screen_time t JOIN called p USING (person_id) WHERE run_id = ? ORDER BY visual_s DESC, t.person_id""",
         [run_id],
     )
 

@@ -39,6 +39,10 @@ CREATE TABLE person (
     created_at TIMESTAMP NOT NULL
 );
 
+-- What everybody is called, unknowns too.
+CREATE VIEW called AS
+SELECT person_id, coalesce(name, 'Unknown ' || person_id) AS called, CASE WHEN name IS NULL THEN 'unknown' ELSE 'known' END AS kind FROM person;
+
 CREATE TABLE cast_membership (
     show_id BIGINT NOT NULL,
     season INTEGER,
