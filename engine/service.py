@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+import duckdb
 
 from engine.artefacts import Artefacts
 from engine.config import Config
-from engine.errors import RollcallError, StoreLocked, StoreVersion
+from engine.errors import StoreError, StoreLocked, StoreVersion
 from engine.events import Events
 from engine.jobs import JobRunner
 from engine.operations import everything, registry
@@ -49,6 +50,9 @@ def open_database(home: Path, memory_limit_mb: int) -> Database:
     except NewerSchema as error:
         message = f"{home} was written by a newer rollcall (schema {error.found}; this version knows {error.known})."
         raise StoreVersion(message, "Upgrade rollcall; nothing was changed.") from error
+    except duckdb.Error as error:
+        hint = "Close other programs that have it open; if none has, bring back a copy from the backups folder."
+        raise StoreError(f"The library {home / 'library.duckdb'} cannot be opened: {error}", hint) from error
 
 
 class Engine:
@@ -64,7 +68,6 @@ class Engine:
         self.exports = home / "exports"
         self.events = Events()
         self.jobs = JobRunner(self)
-        self.unreplayed: list[str] = []
         self._threads = anyio.CapacityLimiter(self.config.settings.engine.readers)
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
@@ -87,13 +90,21 @@ class Engine:
         if swept:
             log.warning("removed %d vectors of runs that were never committed", swept)
         for line in self.database.journal.pending(self.database.known_keys()):
-            try:
-                await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
-                log.warning("replayed %s of %s from the journal", line["operation"], line["at"])
-            except RollcallError as error:
-                self.unreplayed.append(f"{line['operation']} of {line['at']}: {error}")
-                log.error("could not replay %s of %s: %s", line["operation"], line["at"], error)
+            await self._replay(line)
         await self.jobs.resume()
+
+    async def _replay(self, line: dict[str, Any]) -> None:
+        """Do what a journal line says once more; one that is refused now is settled, so that it cannot meet somebody else's id later."""
+        journal, what = self.database.journal, f"{line.get('operation')} of {line.get('at')}"
+        journal.replaying.add(line["key"])
+        try:
+            await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
+            log.warning("replayed %s from the journal", what)
+        except Exception as error:  # whatever is wrong with one old line must not keep the engine from starting; it is kept and shown
+            log.exception("could not replay %s", what)
+            journal.append({"refused": line["key"], "reason": f"{what}: {error}"})
+        finally:
+            journal.replaying.discard(line["key"])
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

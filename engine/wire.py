@@ -146,14 +146,17 @@ class Client:
         raise EngineUnavailable(f"The engine did not answer within {START_TIMEOUT_S:.0f} s.", f"See {self.home / 'engine.log'}.")
 
     def _spawn(self) -> int:
-        """Start an engine in a session of its own, so that it outlives this terminal; returns its process id."""
+        """Start an engine in a session of its own, so that it outlives this terminal; returns its process id.
+
+        `-P`: nothing is imported from the folder the user happens to be in.
+        """
         log = str(self.home / "engine.log")
         files = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ]
-        command = [sys.executable, "-m", "tools.serve", "--home", str(self.home)]
+        command = [sys.executable, "-P", "-m", "tools.serve", "--home", str(self.home)]
         return os.posix_spawn(sys.executable, command, os.environ, file_actions=files, setsid=True)
 
     def _another(self, status: int) -> dict[str, Any]:

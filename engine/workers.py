@@ -39,7 +39,7 @@ class Worker:
     async def start(cls, log: IO[bytes]) -> Worker:
         """Start a process; its diagnostics go to `log`."""
         process = await anyio.open_process(
-            [sys.executable, "-m", "engine.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            [sys.executable, "-P", "-m", "engine.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
         )
         return cls(process)
 

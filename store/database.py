@@ -41,8 +41,13 @@ class Transaction:
         return _rows(self._cursor, sql, parameters)
 
     def next_id(self, table: str, column: str) -> int:
-        """One past the largest id: a crash before the commit burns nothing."""
-        return int(self.rows(f'SELECT coalesce(max({column}), 0) + 1 AS id FROM "{table}"')[0]["id"])
+        """The next id, never one that was given before, even to what is gone; a crash before the commit burns nothing."""
+        if counted := self.rows("SELECT last FROM counter WHERE name = ?", [table]):
+            self.execute("UPDATE counter SET last = last + 1 WHERE name = ?", [table])
+            return int(counted[0]["last"]) + 1
+        first = int(self.rows(f'SELECT coalesce(max({column}), 0) + 1 AS id FROM "{table}"')[0]["id"])
+        self.execute("INSERT INTO counter VALUES (?, ?)", [table, first])
+        return first
 
     def insert(self, table: str, **values: Any) -> None:
         """Insert one row."""
@@ -182,8 +187,9 @@ class Database:
                     self.journal.append({"key": key, "at": at, "actor": actor, "operation": operation, "parameters": parameters})
                     journalled = True
                     commit_point("journal.appended")
-            except duckdb.Error:
-                if self.row("SELECT seq FROM command WHERE idem_key = ?", [key]) is None:
+            except BaseException as error:
+                done = isinstance(error, duckdb.Error) and self.row("SELECT seq FROM command WHERE idem_key = ?", [key]) is not None
+                if not done:
                     if journalled:
                         self.journal.append({"abort": key})
                     raise

@@ -1,7 +1,7 @@
 """The append-only journal of commands: one JSON line each, fsynced just before the database commit it stands for.
 
-A line whose commit failed is followed by an abort line with the same key. At start-up every line that is neither aborted nor known
-to the database is replayed, so a database restored from a backup catches up.
+A line whose commit failed is followed by an abort line with the same key. At start-up every line that is neither aborted nor known to the database
+is replayed, so a database restored from a backup catches up; one that the engine then refuses is settled by a line that says why.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 
 
 class Journal:
-    """One file of lines `{"key", "at", "actor", "operation", "parameters"}` or `{"abort": key}`."""
+    """One file of lines `{"key", "at", "actor", "operation", "parameters"}`, `{"abort": key}` or `{"refused": key, "reason"}`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._end_torn_line()
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
+        self.replaying: set[str] = set()
 
     def _end_torn_line(self) -> None:
         """A crash in mid-write leaves a line without an end; close it so that the next one stands alone."""
@@ -32,25 +33,46 @@ class Journal:
                 file.write(b"\n")
 
     def append(self, line: dict[str, Any]) -> None:
-        """Write one line and wait until it is on disk."""
-        self._file.write(json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write one line and wait until it is on disk; when that fails the file is as it was. A line being replayed is there already.
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
+        if line.get("key") in self.replaying:
+            return
+        length = os.fstat(self._file.fileno()).st_size
+        try:
+            data = json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n"
+            if self._file.write(data) != len(data):
+                raise OSError("the journal could not be written whole")
+            os.fsync(self._file.fileno())
+        except BaseException:
+            self._file.truncate(length)
+            raise
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """All whole lines, oldest first; a torn line was never acknowledged and is passed over."""
         with self.path.open("rb") as file:
             for raw in file:
                 try:
-                    yield json.loads(raw)
+                    line = json.loads(raw)
                 except ValueError:
                     continue
+                if isinstance(line, dict):
+                    yield line
 
     def pending(self, known: set[str]) -> list[dict[str, Any]]:
         """Lines that should have been committed but are not `known` to the database, oldest first."""
-        lines = list(self.lines())
-        aborted = {line["abort"] for line in lines if "abort" in line}
-        return [line for line in lines if "key" in line and line["key"] not in known and line["key"] not in aborted]
+        waiting: dict[str, dict[str, Any]] = {}
+        for line in self.lines():
+            waiting.pop(str(line.get("abort") or line.get("refused")), None)
+            if "key" in line and line["key"] not in known:
+                waiting[line["key"]] = line
+        return list(waiting.values())
+
+    def refused(self) -> list[str]:
+        """Why lines could not be replayed, oldest first."""
+        return [str(line["reason"]) for line in self.lines() if "refused" in line]
 
     def close(self) -> None:
         """Close the file."""

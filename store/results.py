@@ -201,13 +201,13 @@ def gallery_tracks(database: Database, show_id: int, space: str, without_episode
 
 
 def remove_episode(transaction: Transaction, episode_id: int) -> None:
-    """Remove an episode, its runs and all their rows; unknown people seen nowhere else go with it, and its vectors are put up for removal."""
+    """Remove an episode, its runs, jobs and exports' records, and the unknown people seen nowhere else; its vectors are put up for removal."""
     transaction.execute("INSERT INTO vector_gc SELECT run_id, space FROM run WHERE episode_id = ?", [episode_id])
-    transaction.execute(
-        """DELETE FROM person WHERE name IS NULL
-           AND person_id IN (SELECT person_id FROM screen_time WHERE episode_id = ?)
-           AND person_id NOT IN (SELECT person_id FROM screen_time WHERE episode_id <> ?)""",
-        [episode_id, episode_id],
-    )
-    for name in (*RESULT_TABLES, "run", "episode"):
+    gone = """SELECT person_id FROM person WHERE name IS NULL
+              AND person_id IN (SELECT person_id FROM screen_time WHERE episode_id = ?)
+              AND person_id NOT IN (SELECT person_id FROM screen_time WHERE episode_id <> ?)"""
+    for table in ("cast_membership", "person"):
+        transaction.execute(f"DELETE FROM {table} WHERE person_id IN ({gone})", [episode_id, episode_id])
+    transaction.execute("DELETE FROM job_event WHERE job_id IN (SELECT job_id FROM job WHERE episode_id = ?)", [episode_id])
+    for name in (*RESULT_TABLES, "export", "job", "run", "episode"):
         transaction.execute(f"DELETE FROM {name} WHERE episode_id = ?", [episode_id])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ class Vectors:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._connection: Any = None
+        self._lock = threading.Lock()
 
     def _open(self) -> Any:
         if self._connection is None:
@@ -59,45 +61,59 @@ class Vectors:
                 "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float32).ravel()), dims),
             }
         )
-        table = self._table(space)
-        if table is None:
-            self._open().create_table(_table_name(space), rows)
-        else:
-            table.delete(f"run_id = {run_id}")
-            table.add(rows)
+        with self._lock:
+            table = self._table(space)
+            if table is None:
+                self._open().create_table(_table_name(space), rows)
+            else:
+                table.delete(f"run_id = {run_id}")
+                table.add(rows)
         commit_point("vectors.added")
         _sync_filesystem(self.folder)
         commit_point("vectors.synced")
 
     def of_runs(self, space: str, run_ids: list[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Ids (n,) and vectors (n, dims) of some runs, by id."""
-        table = self._table(space) if run_ids else None
-        if table is None:
+        with self._lock:
+            table = self._table(space) if run_ids else None
+            if table is None:
+                return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
+            found = table.search().where(f"run_id IN ({', '.join(map(str, run_ids))})").limit(table.count_rows()).to_arrow().sort_by("vector_id")
+        if not found.num_rows:
             return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
-        found = table.search().where(f"run_id IN ({', '.join(map(str, run_ids))})").limit(table.count_rows()).to_arrow().sort_by("vector_id")
         flat = found["vector"].combine_chunks().flatten().to_numpy()
         return found["vector_id"].to_numpy(), flat.reshape(found.num_rows, -1).astype(np.float32)
 
     def sweep(self, database: Database) -> int:
-        """Remove the vectors of runs that were never committed or were deleted, and what killed writers left; returns rows removed.
+        """At start-up: remove the vectors of runs that were never committed or were removed, and what killed writers left; returns rows removed.
 
         LanceDB is not even loaded when the database knows of nothing to sweep.
         """
-        orphans = database.rows("SELECT run_id, space FROM run WHERE state = 'loading' UNION SELECT run_id, space FROM vector_gc")
-        if not orphans or not self.folder.exists():
-            return 0
-        for leftover in self.folder.glob("**/.tmp*"):
-            leftover.unlink(missing_ok=True)
-        removed = 0
-        for orphan in orphans:
-            table = self._table(str(orphan["space"]))
-            if table is not None:
-                before = table.count_rows()
-                table.delete(f"run_id = {orphan['run_id']}")
-                removed += before - table.count_rows()
-        with database.write() as transaction:
-            transaction.execute("DELETE FROM vector_gc")
+        orphans = database.rows("SELECT run_id, space FROM run WHERE state = 'loading'")
+        removed = self.collect(database)
+        if orphans and self.folder.exists():
+            for leftover in self.folder.glob("**/.tmp*"):
+                leftover.unlink(missing_ok=True)
+            removed += sum(self._remove(str(orphan["space"]), orphan["run_id"]) for orphan in orphans)
         return removed
+
+    def collect(self, database: Database) -> int:
+        """Remove the vectors of runs that were removed; returns rows removed."""
+        removed = 0
+        for row in database.rows("SELECT run_id, space FROM vector_gc"):
+            removed += self._remove(str(row["space"]), row["run_id"]) if self.folder.exists() else 0
+            with database.write() as transaction:
+                transaction.execute("DELETE FROM vector_gc WHERE run_id = ? AND space = ?", [row["run_id"], row["space"]])
+        return removed
+
+    def _remove(self, space: str, run_id: int) -> int:
+        with self._lock:
+            table = self._table(space)
+            if table is None:
+                return 0
+            before = int(table.count_rows())
+            table.delete(f"run_id = {run_id}")
+            return before - int(table.count_rows())
 
 
 def _table_name(space: str) -> str:

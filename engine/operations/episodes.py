@@ -188,7 +188,7 @@ def episode_remove(context: Context, p: EpisodeRefPositional) -> EpisodeRow:
     with context.command("episode_remove", p) as command:
         if command.replayed is None:
             results.remove_episode(command.transaction, episode["episode_id"])
-    engine.vectors.sweep(engine.database)
+    engine.vectors.collect(engine.database)
     for run in stages:
         if run is not None:
             _remove_artefacts(engine.artefacts, run["stages"])

@@ -45,7 +45,10 @@ def health_show(context: Context, p: Nothing) -> Health:
            (SELECT count(*) FROM job WHERE state IN ('queued', 'running')) AS jobs_unfinished"""
     )
     assert counts is not None
-    problems = [*integrity.check(engine.database), *(f"A journalled change could not be replayed: {line}" for line in engine.unreplayed)]
+    problems = [
+        *integrity.check(engine.database),
+        *(f"A journalled change could not be replayed: {line}" for line in engine.database.journal.refused()),
+    ]
     if len(runtimes := two_runtimes()) > 1:
         problems.append(f"{' and '.join(runtimes)} are both installed and overwrite one another. Uninstall both, then run `uv sync` again.")
     free = shutil.disk_usage(engine.home).free

@@ -2,6 +2,12 @@
 -- No foreign keys and no secondary indexes: rows arrive sorted, episode by episode, and zone maps answer; `doctor` runs the integrity queries.
 -- Times: *_us are microseconds of the recording's own clock; TIMESTAMP columns are UTC.
 
+-- The last id given in each table.
+CREATE TABLE counter (
+    name VARCHAR PRIMARY KEY,
+    last BIGINT NOT NULL
+);
+
 CREATE TABLE "show" (
     show_id BIGINT PRIMARY KEY,
     slug VARCHAR NOT NULL,
