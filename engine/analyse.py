@@ -59,8 +59,8 @@ class Analysis:
         if episode is None:
             raise RollcallError(f"Episode {job['episode_id']} is not in the library any more.")
         _check_file(episode)
-        _check_space(engine)
         settings = Config(engine.home, job["parameters"]["settings"]).settings
+        _check_space(engine, settings)
         choice = choose(settings.models.profile, engine.home / "models")
         media = MediaInfo.from_dict(catalog.media_of(engine.database, episode["episode_id"]))
         segments = pipeline.plan_segments(
@@ -73,6 +73,7 @@ class Analysis:
             "path": episode["path"],
             "media": media.as_dict(),
             "profile": choice.profile,
+            "model_digests": [choice.detector.digest, choice.embedder.digest],
             "models": str(engine.home / "models"),
             "threads": threads,
             "workers": workers,
@@ -235,8 +236,8 @@ def _leaves(failures: BaseExceptionGroup[BaseException]) -> Iterator[BaseExcepti
             yield failure
 
 
-def _check_space(engine: Engine) -> None:
-    floor_mb = engine.config.settings.engine.free_space_floor_mb
+def _check_space(engine: Engine, settings: Settings) -> None:
+    floor_mb = settings.engine.free_space_floor_mb
     free_mb = shutil.disk_usage(engine.home).free >> 20
     if free_mb < floor_mb:
         raise RollcallError(

@@ -5,6 +5,7 @@ The artefact is the checkpoint: resuming, rebuilding and equality after a crash 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from engine.errors import StoreError
 from engine.tables import Observed, SegmentWindow, Tracked
 from store.atomic import sync_folder
 from store.commit_point import commit_point
@@ -62,13 +64,32 @@ class Artefacts:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def bytes(self) -> int:
+        """How much all artefacts hold; files that come and go meanwhile do not matter."""
+        total = 0
+        for parent, _, names in os.walk(self.folder):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    total += os.stat(os.path.join(parent, name)).st_size
+        return total
+
     def remove(self, kind: Kind, key: str) -> None:
         """Remove an artefact; one that is not there is no error."""
         shutil.rmtree(self.path(kind, key), ignore_errors=True)
 
     def table(self, kind: Kind, key: str, name: str) -> pa.Table:
-        """One table of an artefact."""
-        return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True)
+        """One table of an artefact.
+
+        Raises:
+            StoreError: the artefact is damaged; it is removed, so that a retry computes it again.
+        """
+        try:
+            return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True)
+        except (pa.ArrowException, OSError) as error:
+            self.remove(kind, key)
+            raise StoreError(
+                f"The kept result {kind}/{key} was damaged ({error}) and was removed.", "Retry the job: it is computed again."
+            ) from error
 
     def array(self, kind: Kind, key: str, name: str) -> NDArray[Any]:
         """One array of an artefact."""

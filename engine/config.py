@@ -20,7 +20,7 @@ ENV_PREFIX = "ROLLCALL_"
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class EngineSettings(Section):
@@ -161,7 +161,8 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    return {name: environ[variable] for name in names() if (variable := ENV_PREFIX + name.replace(".", "__").upper()) in environ}
+    given = {variable: value for variable, value in environ.items() if variable.startswith(ENV_PREFIX) and "__" in variable}
+    return {variable.removeprefix(ENV_PREFIX).lower().replace("__", ".", 1): value for variable, value in given.items()}
 
 
 def _check_names(flat: Mapping[str, Any], origin: str) -> None:

@@ -9,17 +9,19 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
+import duckdb
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from engine.errors import RollcallError
+from engine.errors import EngineUnavailable, RollcallError
 from engine.operations import registry
 from engine.operations.spec import digest as spec_digest
 from engine.platform import engine_environment, private_folder, socket_path
@@ -28,7 +30,15 @@ from engine.version import VERSION
 
 log = logging.getLogger("rollcall.daemon")
 CHECKPOINT_AFTER_S = 5.0
-HEARTBEAT_S = 15.0
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers, which end the process before the library is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the daemon's own business."""
+        yield
 
 
 class Daemon:
@@ -39,7 +49,7 @@ class Daemon:
         self._busy = 0
         self._last_use = time.monotonic()
         self._dirty = True
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
 
     def app(self) -> Starlette:
         """The routes: `POST /op/{name}`, `GET /events?after=SEQ`, `GET /ping`, `POST /stop`."""
@@ -55,6 +65,9 @@ class Daemon:
     async def _operation(self, request: Request) -> Response:
         self._busy += 1
         try:
+            if self.engine.database.lost():
+                self.stop()
+                raise EngineUnavailable(f"The workspace {self.engine.home} was deleted while its engine ran.", "Run the command again.")
             body = await request.json()
             result = await registry.invoke(
                 self.engine,
@@ -101,12 +114,19 @@ class Daemon:
     async def serve(self, listener: socket.socket) -> None:
         """Answer requests on a bound socket until stopped."""
         config = uvicorn.Config(self.app(), log_config=None, lifespan="off", access_log=False, timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         async with anyio.create_task_group() as group, self.engine.lifespan():
             await self.engine.recover()
             group.start_soon(self._watch_idle)
+            group.start_soon(self._watch_signals)
             await self._server.serve(sockets=[listener])
             group.cancel_scope.cancel()
+
+    async def _watch_signals(self) -> None:
+        """End in order when asked to: running jobs go back into the queue, the library is checkpointed."""
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+            async for _ in received:
+                self.stop()
 
     async def _watch_idle(self) -> None:
         """Checkpoint when work has paused; end the process when nobody has needed it for long."""
@@ -119,11 +139,17 @@ class Daemon:
             idle = time.monotonic() - self._last_use
             if self._dirty and idle >= CHECKPOINT_AFTER_S:
                 self._dirty = False
-                await self.engine.in_thread(self.engine.database.checkpoint)
-            if idle_exit_s and idle >= idle_exit_s:
+                await self._checkpoint()
+            if self.engine.database.lost() or (idle_exit_s and idle >= idle_exit_s):
                 log.info("idle for %.0f s: ending", idle)
                 self.stop()
                 return
+
+    async def _checkpoint(self) -> None:
+        try:
+            await self.engine.in_thread(self.engine.database.checkpoint)
+        except duckdb.Error:
+            log.exception("the checkpoint failed; what was committed is safe in the write-ahead log")
 
 
 def bind(path: Path) -> socket.socket:
@@ -155,6 +181,7 @@ def run(home: Path) -> None:
         StoreVersion: a newer version wrote it.
     """
     _log_to(home)
+    os.chdir(home)
     engine = Engine(home)
     try:
         path = socket_path(home)
@@ -167,4 +194,12 @@ def run(home: Path) -> None:
             listener.close()
             path.unlink(missing_ok=True)
     finally:
+        _close(engine)
+
+
+def _close(engine: Engine) -> None:
+    """Let the library go; when it was deleted under us there is nothing left to close in order."""
+    try:
         engine.close()
+    except (duckdb.Error, OSError):
+        log.exception("closing the library")

@@ -40,13 +40,13 @@ class Events:
         """
         self.listeners += 1
         try:
-            if after and (after > self._seq or (self._log and after < self._log[0]["seq"] - 1) or (not self._log and after < self._seq)):
-                yield {"seq": self._seq, "kind": "reset"}
-                after = self._seq
             while True:
+                if not 0 <= self._seq - after <= len(self._log):
+                    yield {"seq": self._seq, "kind": "reset"}
+                    after = self._seq
                 changed = self._changed
                 # Sequence numbers have no holes, so how many are new is known without looking through what is kept.
-                fresh = [self._log[-back] for back in range(min(self._seq - after, len(self._log)), 0, -1)]
+                fresh = [self._log[-back] for back in range(self._seq - after, 0, -1)]
                 for event in fresh:
                     after = event["seq"]
                     yield event

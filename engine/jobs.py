@@ -69,6 +69,7 @@ class JobRunner:
             yield
             self._group = None
             group.cancel_scope.cancel()
+        await self._engine.in_thread(work.hand_over, self._engine.database)
 
     async def resume(self) -> None:
         """Take up the jobs the last engine left; one that ended several engines is not given another."""
@@ -101,6 +102,8 @@ class JobRunner:
                     await self._perform(handle, kind)
             if handle.scope.cancelled_caught:
                 await self._end(job_id, "cancelled", error=Cancelled(f"Job {job_id} was cancelled.", "`rollcall job retry` goes on from there."))
+        except Exception:  # one job must not end the engine, not even when its end cannot be written down
+            log.exception("job %d could not be carried through; it is taken up again by the next engine", job_id)
         finally:
             del self.handles[job_id]
 
@@ -126,7 +129,10 @@ class JobRunner:
         def write() -> None:
             work.end_job(self._engine.database, job_id, state, result=result, error=report)
 
-        with anyio.CancelScope(shield=True):
-            await self._engine.in_thread(write)
-        commit_point("job.finished")
-        self._engine.events.publish("job", job_id=job_id, state=state, result=result, error=report)
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._engine.in_thread(write)
+            commit_point("job.finished")
+        finally:
+            # Whoever waits for the end hears of it even when it could not be written.
+            self._engine.events.publish("job", job_id=job_id, state=state, result=result, error=report)

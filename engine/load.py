@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from engine.errors import Conflict, StoreError
+from engine.exemplars import exemplars
 from engine.people import renamed
 from store import catalog, ids, results
 from store.commit_point import commit_point
@@ -17,9 +19,7 @@ if TYPE_CHECKING:
     from engine.analyse import Analysis
     from engine.people import Naming
     from engine.service import Engine
-
-EXEMPLARS = 3
-"""Vectors of a track kept in the vector store: the best faces, for finding the person in other episodes."""
+    from store.database import Transaction
 
 
 def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming: Naming, totals: dict[str, Any]) -> int:
@@ -37,12 +37,15 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming
     tables = {
         name: engine.artefacts.table("identify", identify, name) for name in ("shots", "tracks", "detections", "picks", "clusters", "membership")
     }
-    embeddings, vectors = _exemplars(run_id, tables["picks"], engine.artefacts.array("identify", identify, "vectors"))
+    if tables["tracks"].num_rows >= ids.TRACKS_PER_RUN or tables["detections"].num_rows >= ids.DETECTIONS_PER_RUN:
+        raise StoreError(f"Episode {episode_id} has more tracks or faces than a run can hold.", "Split the recording.")
+    embeddings, vectors = exemplars(run_id, tables["picks"], engine.artefacts.array("identify", identify, "vectors"))
     engine.vectors.add(facts["space"], run_id, embeddings["vector_id"].to_numpy(), vectors)
     chips = _keep_pictures(engine, identify)
     with engine.database.write() as transaction:
         new = {key: catalog.add_person(transaction, analysis.episode["show_id"], None) for key in naming.new_people()}
         people = naming.with_ids(new)
+        _check_people(transaction, people)
         rows = {
             "segment": _segments(analysis),
             "shot": tables["shots"],
@@ -60,6 +63,14 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming
     commit_point("run.committed")
     engine.database.checkpoint()
     return run_id
+
+
+def _check_people(transaction: Transaction, people: Naming) -> None:
+    """Somebody may have been removed since the clusters were named."""
+    wanted = set(people.identity["person"].drop_null().to_pylist()) | set(people.assignment["person_id"].drop_null().to_pylist())
+    there = {row["person_id"] for row in transaction.rows("SELECT person_id FROM person")}
+    if gone := sorted(wanted - there):
+        raise Conflict(f"People {gone} were removed while the analysis ran.", "Retry the job.")
 
 
 def run_facts(analysis: Analysis, identify: str) -> dict[str, Any]:
@@ -85,22 +96,6 @@ def run_facts(analysis: Analysis, identify: str) -> dict[str, Any]:
 def _column(table: pa.Table, name: str) -> NDArray[np.int64]:
     column: NDArray[np.int64] = table[name].to_numpy().astype(np.int64)
     return column
-
-
-def _exemplars(run_id: int, picks: pa.Table, vectors: NDArray[np.float32]) -> tuple[pa.Table, NDArray[np.float32]]:
-    """The first picks of each track (they come best first), with their ids."""
-    tracks = _column(picks, "track")
-    rank = np.arange(len(tracks)) - np.searchsorted(tracks, tracks)
-    keep = np.flatnonzero(rank < EXEMPLARS)
-    track_ids = ids.track_id(run_id, tracks[keep])
-    table = pa.table(
-        {
-            "vector_id": pa.array(ids.vector_id(track_ids, rank[keep]), pa.int64()),
-            "track_id": pa.array(track_ids, pa.int64()),
-            "quality": picks["quality"].combine_chunks().take(pa.array(keep)),
-        }
-    )
-    return table, vectors[keep]
 
 
 def _keep_pictures(engine: Engine, identify: str) -> dict[int, str]:

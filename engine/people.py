@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engine.config import Settings
+from engine.exemplars import rebuild
 from engine.totals import labels
 from store import results
 
@@ -67,8 +68,13 @@ def gallery_for(engine: Engine, episode: dict[str, Any], space: str) -> KnownFac
     ranked = person[order]
     keep = np.sort(order[np.arange(len(order)) - np.searchsorted(ranked, ranked) < EXEMPLARS_PER_PERSON])
     kept = rows.take(pa.array(keep))
-    ids, vectors = engine.vectors.of_runs(space, sorted(set(kept["run_id"].to_pylist())))
     wanted = kept["vector_id"].to_numpy().astype(np.int64)
+    runs = sorted(set(kept["run_id"].to_pylist()))
+    ids, vectors = engine.vectors.of_runs(space, runs)
+    if missing := set(kept["run_id"].to_numpy()[~np.isin(wanted, ids)].tolist()):
+        for run_id in sorted(missing):
+            rebuild(engine, run_id)
+        ids, vectors = engine.vectors.of_runs(space, runs)
     at = np.searchsorted(ids, wanted)
     return KnownFaces(vectors[at], person[keep], kept["known"].to_numpy(zero_copy_only=False).astype(bool), quality[keep])
 

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from engine.artefacts import Artefacts
 from engine.config import Settings, build
+from engine.errors import RollcallError
 from engine.fingerprint import fingerprint
 from engine.tables import Episode, Observed, SegmentWindow
 from store.commit_point import commit_point
@@ -27,6 +28,7 @@ from store.commit_point import commit_point
 if TYPE_CHECKING:
     from engine.models.base import FaceDetector
     from engine.models.load import Loaded
+    from engine.models.runtime import ProviderReport
     from engine.sources.probe import MediaInfo
 
 STAGE_VERSION = {"observe": 1, "track": 1, "identify": 1}
@@ -98,12 +100,16 @@ def _segment(task: Message, artefacts: Artefacts, settings: Settings, send: Send
     from engine.vision.pick import track_segment
 
     models = _models(task["profile"], task["models"], settings.models.provider, task["threads"])
+    if [models.detector.digest, models.embedder.digest] != task["model_digests"]:
+        raise RollcallError("Other models were installed while the analysis ran.", "Start it again.")
     window, log = SegmentWindow(**task["window"]), []
     if "observe" in task["missing"]:
         started = time.monotonic()
         observed = observe(Path(task["path"]), MediaInfo.from_dict(task["media"]), window, settings, models.detector, send)
         artefacts.write_observed(task["observe_key"], observed)
-        counts = f"{observed.frames.num_rows} frames, {observed.cuts.num_rows} cuts, {observed.detections.num_rows} faces"
+        counts = (
+            f"{observed.frames.num_rows} frames, {observed.cuts.num_rows} cuts, {observed.detections.num_rows} faces; {_where(models.reports[0])}"
+        )
         log.append(_line("observe", window.segment, started, counts))
     if "track" in task["missing"]:
         started = time.monotonic()
@@ -111,8 +117,13 @@ def _segment(task: Message, artefacts: Artefacts, settings: Settings, send: Send
         observed = artefacts.observed(task["observe_key"])
         tracked = track_segment(observed, models.embedder, models.calibration, settings.track)
         artefacts.write_tracked(task["track_key"], tracked)
-        log.append(_line("track", window.segment, started, f"{len(tracked.vectors)} faces embedded"))
+        log.append(_line("track", window.segment, started, f"{len(tracked.vectors)} faces embedded; {_where(models.reports[1])}"))
     return {"log": log}
+
+
+def _where(report: ProviderReport) -> str:
+    """Where a model really ran, and why not elsewhere."""
+    return f"on {report.used}" + (f" ({report.reason})" if report.reason else "")
 
 
 def observe(path: Path, media: MediaInfo, window: SegmentWindow, settings: Settings, detector: FaceDetector, send: Send) -> Observed:

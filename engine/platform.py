@@ -5,9 +5,14 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
+import re
 import sys
-import tempfile
 from pathlib import Path
+
+from engine.errors import StoreError
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes; Linux takes 107, macOS 103."""
 
 
 def default_home() -> Path:
@@ -20,24 +25,32 @@ def default_home() -> Path:
 
 
 def socket_path(home: Path) -> Path:
-    """The engine's socket for a workspace, short enough for a Unix socket whatever the workspace's path."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    base = Path(runtime) / "rollcall" if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir()) / f"rollcall-{os.getuid()}"
-    digest = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
-    return base / digest / "engine.sock"
+    """The engine's socket: in the workspace, or where that path is too long for a Unix socket, under /tmp by the workspace's digest.
+
+    It depends on the workspace alone, never on the environment: a command from cron, sudo or another login meets the same engine.
+    """
+    inside = home.resolve() / "run" / "engine.sock"
+    if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
+        return inside
+    digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
+    return Path("/tmp") / f"rollcall-{os.getuid()}-{digest}" / "engine.sock"
 
 
 def private_folder(folder: Path) -> None:
     """Make a folder only this user can enter.
 
     Raises:
-        PermissionError: it belongs to somebody else.
+        StoreError: something else is there, or it belongs to somebody else.
     """
-    for level in (folder.parent, folder):
-        level.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if level.stat().st_uid != os.getuid():
-            raise PermissionError(f"{level} belongs to another user")
-        level.chmod(0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not owned(folder) or folder.is_symlink():
+        raise StoreError(f"{folder} belongs to another user or is a link.", "Remove it, or use another workspace.")
+    folder.chmod(0o700)
+
+
+def owned(path: Path) -> bool:
+    """Whether a path itself (not what it may link to) belongs to this user."""
+    return path.lstat().st_uid == os.getuid()
 
 
 def engine_environment() -> dict[str, str]:
@@ -48,4 +61,10 @@ def engine_environment() -> dict[str, str]:
 
 def operator() -> str:
     """The actor a person at this terminal is, unless ROLLCALL_ACTOR names another."""
-    return os.environ.get("ROLLCALL_ACTOR") or f"person:{getpass.getuser()}"
+    if named := os.environ.get("ROLLCALL_ACTOR"):
+        return named
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = f"uid-{os.getuid()}"  # a container may run as a number nobody has named
+    return "person:" + (re.sub(r"[^\w.@ -]", "-", login).strip(" .-@") or "somebody")[:64]

@@ -68,6 +68,7 @@ class Engine:
         self.exports = home / "exports"
         self.events = Events()
         self.jobs = JobRunner(self)
+        self._slow_threads = anyio.CapacityLimiter(2)
         self._threads = anyio.CapacityLimiter(self.config.settings.engine.readers)
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
@@ -77,7 +78,8 @@ class Engine:
     async def run_operation(self, op: Operation, context: Context, parameters: Params) -> Result:
         """Run an operation where it belongs and tell the listeners when it changed something."""
         if op.blocking:
-            result: Any = await self.in_thread(op.run, context, parameters)
+            lane = self._slow_threads if op.slow else self._threads
+            result: Any = await anyio.to_thread.run_sync(op.run, context, parameters, limiter=lane)
         else:
             result = await op.run(context, parameters)  # type: ignore[misc]
         if op.effect != "read":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineUnavailable, from_dict
-from engine.platform import engine_environment, operator, socket_path
+from engine.platform import engine_environment, operator, owned, socket_path
 
 START_TIMEOUT_S = 60.0
 SPEC_PATH = Path(__file__).parent / "spec.json"
@@ -32,6 +32,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
+        if not (owned(self._path.parent) and owned(self._path)):
+            raise EngineUnavailable(f"{self._path} belongs to another user.", "Remove it, or use another workspace.")
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
@@ -102,7 +104,11 @@ class Client:
             return False
         self._request("POST", "/stop", {})
         deadline = time.monotonic() + timeout_s
-        while _alive(int(answer["pid"])) and time.monotonic() < deadline:
+        while _alive(int(answer["pid"])):
+            if time.monotonic() > deadline:
+                raise EngineUnavailable(
+                    f"The engine (process {answer['pid']}) does not end.", f"See {self.home / 'engine.log'}, or kill it: nothing is lost."
+                )
             time.sleep(0.02)
         self._checked = False
         return True
@@ -125,7 +131,7 @@ class Client:
         connection = _UnixConnection(self._path, timeout)
         try:
             connection.request(method, path, json.dumps(body) if body is not None else None, {"content-type": "application/json"})
-            answer: dict[str, Any] = json.loads(connection.getresponse().read())
+            answer: dict[str, Any] = json.loads(connection.getresponse().read() or b"null")
             return answer
         finally:
             connection.close()

@@ -34,9 +34,7 @@ def shows(database: Database, after: int, limit: int) -> list[dict[str, Any]]:
 
 def find_show(database: Database, reference: str) -> dict[str, Any] | None:
     """A show by id or slug."""
-    return database.row(
-        'SELECT show_id, slug, title, created_at FROM "show" WHERE slug = ? OR show_id = try_cast(? AS BIGINT)', [reference, reference]
-    )
+    return database.row('SELECT show_id, slug, title, created_at FROM "show" WHERE slug = ? OR show_id = ?', [reference, _id(reference)])
 
 
 def add_episode(transaction: Transaction, show_id: int, media: dict[str, Any], **values: Any) -> int:
@@ -56,10 +54,20 @@ def episodes(database: Database, show_id: int | None, after: int, limit: int) ->
 def find_episode(database: Database, reference: str) -> dict[str, Any] | None:
     """An episode by id or by `show-s01e02`."""
     return database.row(
-        f"""{_EPISODE} WHERE episode_id = try_cast(? AS BIGINT)
+        f"""{_EPISODE} WHERE episode_id = ?
             OR (season IS NOT NULL AND number IS NOT NULL AND lower(?) = format('{{}}-s{{:02d}}e{{:02d}}', s.slug, season, number))""",
-        [reference, reference],
+        [_id(reference), reference],
     )
+
+
+def episode_at(database: Database, show_id: int, season: int, number: int) -> dict[str, Any] | None:
+    """The episode of that place in a show, if there is one."""
+    return database.row(f"{_EPISODE} WHERE e.show_id = ? AND season = ? AND number = ?", [show_id, season, number])
+
+
+def _id(reference: str) -> int | None:
+    """The id a reference is, when it is written as one."""
+    return int(reference) if reference.isascii() and reference.isdigit() and len(reference) < 19 else None
 
 
 def episode_of_digest(database: Database, media_digest: str) -> dict[str, Any] | None:

@@ -195,6 +195,15 @@ class Database:
                     raise
             commit_point("command.committed")
 
+    def lost(self) -> bool:
+        """Whether the library was deleted or replaced under us: what is written now would be gone with it."""
+        try:
+            there = os.stat(self.home / "library.lock")
+        except FileNotFoundError:
+            return True
+        held = os.fstat(self._lock_file.fileno())
+        return (there.st_ino, there.st_dev) != (held.st_ino, held.st_dev)
+
     def known_keys(self) -> set[str]:
         """Keys of all committed commands."""
         return set(self.arrow("SELECT idem_key FROM command").column(0).to_pylist())

@@ -60,6 +60,12 @@ def end_job(database: Database, job_id: int, state: str, *, result: dict[str, An
         )
 
 
+def hand_over(database: Database) -> None:
+    """Leave running jobs to the next engine; an orderly end is no interruption that counts."""
+    with database.write() as transaction:
+        transaction.execute("UPDATE job SET state = 'queued', attempts = greatest(attempts - 1, 0) WHERE state = 'running'")
+
+
 def requeue_job(transaction: Transaction, job_id: int) -> None:
     """Put a job back into the queue; what it has finished is kept as artefacts."""
     transaction.execute("UPDATE job SET state = 'queued', ended_at = NULL, error = NULL, attempts = 0 WHERE job_id = ?", [job_id])
@@ -86,6 +92,11 @@ def add_export(transaction: Transaction, **values: Any) -> int:
     export_id = transaction.next_id("export", "export_id")
     transaction.insert("export", export_id=export_id, created_at=now(), **values)
     return export_id
+
+
+def forget_exports(transaction: Transaction, path: str) -> None:
+    """Drop the records of a file that is written anew."""
+    transaction.execute("DELETE FROM export WHERE path = ?", [path])
 
 
 def exports(database: Database, episode_id: int | None, before: int | None, limit: int) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -214,3 +215,76 @@ def test_command_line_answers_without_heavy_imports() -> None:
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"pydantic", "duckdb", "numpy", "pyarrow", "anyio", "starlette", "httpx2", "cv2", "av", "textual", "mcp"}
     assert heavy.isdisjoint(modules)
+
+
+def test_nothing_is_imported_from_the_folder_the_user_is_in(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "project"
+    (elsewhere / "tools").mkdir(parents=True)
+    (elsewhere / "tools" / "__init__.py").write_text("raise SystemExit('a stranger was imported')")
+    (elsewhere / "logging.py").write_text("raise SystemExit('a stranger was imported')")
+    rollcall = Path(sys.executable).parent / "rollcall"
+    environ = {**os.environ, "ROLLCALL_HOME": str(tmp_path / "home")}
+    done = subprocess.run([rollcall, "show", "list", "--json"], cwd=elsewhere, env=environ, capture_output=True, text=True, check=False)
+    Client(tmp_path / "home").stop()
+    assert done.returncode == 0, done.stderr
+
+
+def test_ids_are_never_given_twice(client: Client) -> None:
+    client.call("show_add", {"title": "First"})
+    client.call("person_add", {"name": "Ana", "show": "first"})
+    client.call("person_add", {"name": "Bea", "show": "first"})
+    client.stop()
+    database = Database(client.home)
+    with database.write() as transaction:
+        transaction.execute("DELETE FROM person WHERE person_id = 2")
+    database.close()
+    assert client.call("person_add", {"name": "Cy", "show": "first"})["person_id"] == 3
+
+
+def test_refused_journal_line_is_settled_and_never_meets_somebody_else(client: Client) -> None:
+    client.call("show_add", {"title": "First"})
+    client.call("person_add", {"name": "Ana", "show": "first"})
+    client.call("person_rename", {"person_id": 1, "name": "Anna"})
+    client.stop()
+    (client.home / "library.duckdb").unlink()
+    journal = client.home / "journal" / "commands.jsonl"
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([lines[0], "5", lines[2]]) + "\n")
+    assert any("person_rename" in problem for problem in client.call("health_show")["problems"])
+    client.call("person_add", {"name": "Bea", "show": "first"})
+    client.stop()
+    assert client.call("person_show", {"person_id": 1})["name"] == "Bea"
+
+
+def test_engine_asked_to_end_by_a_signal_closes_the_library(client: Client) -> None:
+    client.call("show_add", {"title": "First"})
+    pid = client.call("health_show")["pid"]
+    os.kill(pid, 15)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not (client.home / "library.duckdb.wal").exists()
+    assert not socket_path(client.home).exists()
+
+
+def test_workspace_deleted_under_its_engine_is_a_new_one_and_the_old_engine_ends(client: Client) -> None:
+    client.call("show_add", {"title": "First"})
+    old = client.call("health_show")["pid"]
+    shutil.rmtree(client.home)
+    client.call("show_add", {"title": "Second"})
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and Path(f"/proc/{old}/stat").exists() and Path(f"/proc/{old}/stat").read_text().split()[2] != "Z":
+        time.sleep(0.05)
+    assert not Path(f"/proc/{old}").exists() or Path(f"/proc/{old}/stat").read_text().split()[2] == "Z"
+    client.stop()
+    assert [row["slug"] for row in client.call("show_list")["rows"]] == ["second"]
+
+
+def test_references_are_whole_numbers_or_names(client: Client) -> None:
+    client.call("show_add", {"title": "First"})
+    for reference in ("1.0", "0.6", "1e0", "+1", "²"):
+        with pytest.raises(NotFound):
+            client.call("show_show", {"show": reference})
+    with pytest.raises(BadInput):
+        client.call("show_add", {"title": "24"})
+    assert client.call("show_add", {"title": "24", "slug": "twenty-four"})["slug"] == "twenty-four"

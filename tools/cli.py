@@ -1,11 +1,13 @@
 """`rollcall`: every operation as noun and verb, and the few commands that are more than one operation.
 
-stdout is data, stderr is for people; exit status 0 is success, 2 bad input, 3 refused, 4 a model's fault, 5 the store's, 69 no engine.
+stdout is data, stderr is for people; exit status 0 is success, 1 a failure with no status of its own, 2 bad
+input, 3 refused, 4 a model's fault, 5 the library's, 69 no engine, 130 cancelled or let go.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import wire
-from engine.errors import RollcallError
+from engine.errors import RollcallError, from_dict
 from engine.platform import default_home
 from engine.version import VERSION
 from tools import arguments, render
@@ -21,7 +23,9 @@ from tools.follow import Detached, follow
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    if sys.stdout is not None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 def _say(text: str) -> None:
@@ -66,8 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run_video(client: wire.Client, given: argparse.Namespace) -> int:
     """Add a video, analyse it and show the totals; a second time nothing is left to do."""
     operations = wire.operations()
-    sent = {name: value for name, value in arguments.parameters(given, operations["episode_add"]).items() if name != "settings"}
-    added = client.call("episode_add", sent)
+    added = client.call("episode_add", arguments.parameters(given, operations["episode_add"]))
     for variable in client.environment_differs():
         _say(f"note: the running engine was started without {variable}; `rollcall engine stop` lets the next command start one with it.")
     episode_id = str(added["episode_id"])
@@ -131,13 +134,13 @@ def run_operation(client: wire.Client, given: argparse.Namespace) -> int:
     """Run one operation and show its result."""
     name = given.operation
     sent = arguments.parameters(given, wire.operations()[name])
-    if name == "job_wait" and not given.json:
+    if name == "job_wait" and not given.json and "timeout_s" not in sent:
         follow(client, sent["job_id"])
     result = client.call(name, sent)
     if name == "model_pull" and not given.json:
         result = follow(client, result["job_id"])
     _print(json.dumps(result) if given.json else _readable(name, result))
-    return 0
+    return from_dict(result["error"]).exit_status if name == "job_wait" and result["error"] else 0
 
 
 def _readable(name: str, result: dict[str, Any]) -> str:
@@ -166,11 +169,20 @@ def main(argv: list[str] | None = None) -> None:
         status = 130
     except KeyboardInterrupt:
         status = 130
-    except BrokenPipeError:
-        # Whoever read our stdout has enough; without this Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or not getattr(error, "filename", None):
+            status = _stdout_is_gone()
+        else:
+            _say(f"error: {error.strerror}: {error.filename}")
+            status = 1
     sys.exit(status)
+
+
+def _stdout_is_gone() -> int:
+    """Whoever read our stdout has enough; without this Python would complain when it flushes at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def _engine(client: Client) -> list[Finding]:
     chosen = health["models"]
     found = [
         _finding("ok", "engine", f"version {health['version']}, process {health['pid']}"),
-        _finding("ok", "onnxruntime", f"runs on {', '.join(health['providers'])}"),
+        _finding("ok", "onnxruntime", f"this build offers {', '.join(health['providers'])}"),
         _finding("ok", "library", f"{health['home']}: {health['episodes']} episodes, {health['people']} people"),
         _finding("ok" if not chosen.get("better") else "note", "models", chosen["why"], chosen.get("better", "")),
     ]

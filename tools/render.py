@@ -31,7 +31,7 @@ def cell(name: str, value: Any) -> str:
         return ", ".join(f"{key} {cell(key, inner)}" for key, inner in value.items()) or "-"
     if isinstance(value, list):
         return ", ".join(cell(name, inner) for inner in value) or "-"
-    return str(value)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(value))
 
 
 def clock(microseconds: int) -> str:

@@ -28,6 +28,8 @@ def import_path(path: Path, models: Models) -> list[str]:
         NotFound: there is no such path.
         BadInput: nothing in it is a known model file, or the archive is damaged.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BadInput(f"{path} is neither a file nor a folder.", "Give a model file, a folder, or a .zip or .tar archive.")
     if not path.exists():
         raise NotFound(f"There is nothing at {path}.", "Give a model file, a folder, or a .zip or .tar archive.")
     taken: set[str] = set()

@@ -37,7 +37,7 @@ class Page(Params):
         """
         if self.cursor is None:
             return None
-        if not self.cursor.isdigit():
+        if not (self.cursor.isascii() and self.cursor.isdigit() and len(self.cursor) < 19):
             raise BadInput(f"{self.cursor!r} is not a cursor.", "Pass `next_cursor` of the page before, as it is.")
         return int(self.cursor)
 

@@ -68,7 +68,7 @@ class EpisodeAdded(EpisodeRow):
     warnings: list[str]
 
 
-@operation("write", "catalog", params=EpisodeAdd, result=EpisodeAdded)
+@operation("write", "catalog", params=EpisodeAdd, result=EpisodeAdded, slow=True)
 def episode_add(context: Context, p: EpisodeAdd) -> EpisodeAdded:
     """Add a video file to the library; the file stays where it is. The same content is never added twice."""
     engine = context.engine

@@ -43,7 +43,7 @@ class ExportRow(Result):
     created_at: UtcTime
 
 
-@operation("write", "export", params=ExportParams, result=ExportRow)
+@operation("write", "export", params=ExportParams, result=ExportRow, slow=True)
 def export_create(context: Context, p: ExportParams) -> ExportRow:
     """Write an episode's totals or tracks to a file; returns its path and the number of rows, never the rows."""
     engine = context.engine
@@ -56,6 +56,7 @@ def export_create(context: Context, p: ExportParams) -> ExportRow:
     facts = {"bytes": target.stat().st_size, "sha256": file_digest(target), "rows": report.rows.num_rows}
     with context.command("export_create", p) as command:
         if command.replayed is None:
+            work.forget_exports(command.transaction, str(target))
             export_id = work.add_export(
                 command.transaction, episode_id=episode["episode_id"], run_id=run["run_id"], format=p.format, path=str(target), **facts
             )

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from engine import config
+from engine.errors import BadInput
 from engine.models.runtime import available_providers, two_runtimes
 from engine.operations.models import chosen
 from engine.operations.registry import Context, Params, Result, operation
@@ -32,11 +33,11 @@ class Health(Result):
     artefact_bytes: int
     free_bytes: int
     models: dict[str, Any]
-    providers: list[str] = Field(description="Where this installation's onnxruntime could run models.")
+    providers: list[str] = Field(description="What this build of onnxruntime offers; a job's stage log says where models really ran.")
     problems: list[str] = Field(description="What is wrong, each with what to do; empty when all is well.")
 
 
-@operation("read", "admin", params=Nothing, result=Health)
+@operation("read", "admin", params=Nothing, result=Health, slow=True)
 def health_show(context: Context, p: Nothing) -> Health:
     """Show whether the engine, its store, disk and models are well, and what to do about what is not."""
     engine = context.engine
@@ -52,7 +53,7 @@ def health_show(context: Context, p: Nothing) -> Health:
     if len(runtimes := two_runtimes()) > 1:
         problems.append(f"{' and '.join(runtimes)} are both installed and overwrite one another. Uninstall both, then run `uv sync` again.")
     free = shutil.disk_usage(engine.home).free
-    floor_mb = engine.config.settings.engine.free_space_floor_mb
+    floor_mb = config.Config(engine.home).settings.engine.free_space_floor_mb
     if free < floor_mb << 20:
         problems.append(f"{free >> 20} MB of disk are free, under the floor of {floor_mb} MB: no job will start. Free some space.")
     return Health(
@@ -61,7 +62,7 @@ def health_show(context: Context, p: Nothing) -> Health:
         home=str(engine.home),
         **counts,
         database_bytes=engine.database.path.stat().st_size,
-        artefact_bytes=sum(file.stat().st_size for file in engine.artefacts.folder.rglob("*") if file.is_file()),
+        artefact_bytes=engine.artefacts.bytes(),
         free_bytes=free,
         models=chosen(engine),
         providers=available_providers(),
@@ -91,6 +92,8 @@ def config_show(context: Context, p: ConfigParams) -> ConfigShow:
     # Read afresh: an analysis started now reads the file as it is now.
     current = config.Config(context.engine.home)
     values = config.flatten(current.settings)
+    if p.section is not None and p.section not in config.Settings.model_fields:
+        raise BadInput(f"There is no section {p.section!r}.", f"There are: {', '.join(config.Settings.model_fields)}.")
     rows = [
         Setting(name=name, value=values[name], origin=current.origin[name], meaning=config.describe(name)[1])
         for name in config.names()

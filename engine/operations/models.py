@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from engine.config import Config
 from engine.errors import ModelMissing
 from engine.models import listing, registry
 from engine.models.importing import import_path
@@ -70,7 +71,7 @@ def model_list(context: Context, p: Nothing) -> ModelList:
 def chosen(engine: Engine) -> dict[str, Any]:
     """The models an analysis would use now, why, and how to get better ones; without any, what is missing."""
     try:
-        choice = choose(engine.config.settings.models.profile, engine.home / "models")
+        choice = choose(Config(engine.home).settings.models.profile, engine.home / "models")
     except ModelMissing as error:
         return {"why": error.message, "better": error.hint}
     return {
@@ -116,7 +117,7 @@ class ModelNames(Result):
     models: list[str]
 
 
-@operation("write", "admin", params=ModelImport, result=ModelNames)
+@operation("write", "admin", params=ModelImport, result=ModelNames, slow=True)
 def model_import(context: Context, p: ModelImport) -> ModelNames:
     """Take model files brought by hand, for a machine without a network; files are recognised by their digest."""
     return ModelNames(models=import_path(Path(p.path).expanduser(), _models(context.engine)))
@@ -132,7 +133,7 @@ class ModelVerify(Result):
     rows: list[CheckedFile]
 
 
-@operation("read", "admin", params=Nothing, result=ModelVerify)
+@operation("read", "admin", params=Nothing, result=ModelVerify, slow=True)
 def model_verify(context: Context, p: Nothing) -> ModelVerify:
     """Read every model file again and hold it to the registry's digest; a file that is something else is an error."""
     checked = listing.verify(_models(context.engine))

@@ -11,7 +11,7 @@ from engine.errors import BadInput, Refused
 if TYPE_CHECKING:
     from engine.operations.registry import Operation
 
-_ACTOR = re.compile(r"(person|agent|script):([A-Za-z0-9][A-Za-z0-9._@ -]{0,63})")
+_ACTOR = re.compile(r"(person|agent|script):(\w[\w.@ -]{0,63})")
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ Run = Callable[[Context, Any], Result] | Callable[[Context, Any], Awaitable[Resu
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. `key` is its default key in the terminal UI; a `blocking` one runs on a worker thread."""
+    """One operation. `key` is its default key in the terminal UI; a `blocking` one runs on a worker thread, a `slow` one
+    on threads kept apart from those that answer questions."""
 
     name: str
     effect: Effect
@@ -63,6 +64,7 @@ class Operation:
     result: type[Result]
     run: Run
     blocking: bool
+    slow: bool
     key: str | None = None
 
 
@@ -76,6 +78,7 @@ def operation(
     params: type[Params],
     result: type[Result],
     idempotent: bool = True,
+    slow: bool = False,
     key: str | None = None,
 ) -> Callable[[Run], Run]:
     """Register a function as the operation of its own name; its docstring's first paragraph says when to use it.
@@ -89,7 +92,9 @@ def operation(
         doc = " ".join(cleandoc(run.__doc__ or "").split("\n\n")[0].split())
         assert doc, f"{run.__name__} needs a docstring"
         assert run.__name__ not in OPERATIONS, run.__name__
-        OPERATIONS[run.__name__] = Operation(run.__name__, effect, idempotent, toolset, doc, params, result, run, not iscoroutinefunction(run), key)
+        OPERATIONS[run.__name__] = Operation(
+            run.__name__, effect, idempotent, toolset, doc, params, result, run, not iscoroutinefunction(run), slow, key
+        )
         return run
 
     return register

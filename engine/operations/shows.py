@@ -47,8 +47,8 @@ class ShowAdd(Params):
 def show_add(context: Context, p: ShowAdd) -> ShowRow:
     """Add a show, so that its episodes share their people."""
     slug = p.slug or re.sub(r"[^a-z0-9]+", "-", p.title.lower()).strip("-")[:64]
-    if not SLUG.fullmatch(slug):
-        raise BadInput(f"{slug!r} cannot be a short name.", "Give --slug: small letters, digits and hyphens, 64 at most.")
+    if not SLUG.fullmatch(slug) or slug.isdigit():
+        raise BadInput(f"{slug!r} cannot be a short name.", "Give --slug: small letters, digits and hyphens, 64 at most, and not a mere number.")
     with context.command("show_add", p) as command:
         if command.replayed is None:
             if catalog.find_show(context.engine.database, slug):
