@@ -58,7 +58,7 @@ class JobRunner:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._group: TaskGroup | None = None
-        self._lanes = {"analyse": anyio.CapacityLimiter(1), "pull": anyio.CapacityLimiter(2)}
+        self._lanes = {"analyse": anyio.CapacityLimiter(1), "pull": anyio.CapacityLimiter(1)}
         self.handles: dict[int, JobHandle] = {}
 
     @asynccontextmanager

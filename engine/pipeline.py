@@ -107,10 +107,8 @@ def _segment(task: Message, artefacts: Artefacts, settings: Settings, send: Send
         started = time.monotonic()
         observed = observe(Path(task["path"]), MediaInfo.from_dict(task["media"]), window, settings, models.detector, send)
         artefacts.write_observed(task["observe_key"], observed)
-        counts = (
-            f"{observed.frames.num_rows} frames, {observed.cuts.num_rows} cuts, {observed.detections.num_rows} faces; {_where(models.reports[0])}"
-        )
-        log.append(_line("observe", window.segment, started, counts))
+        counts = f"{observed.frames.num_rows} frames, {observed.cuts.num_rows} cuts, {observed.detections.num_rows} faces"
+        log.append(_line("observe", window.segment, started, f"{counts}; {_where(models.reports[0])}"))
     if "track" in task["missing"]:
         started = time.monotonic()
         send({"stage": "track", "at_us": window.end_us - window.start_us})

@@ -100,6 +100,17 @@ def rename_person(transaction: Transaction, person_id: int, name: str) -> None:
     )
 
 
+def is_unseen(database: Database, person_id: int) -> bool:
+    """Whether no run has ever shown a face of that person."""
+    return not database.rows("SELECT person_id FROM assignment WHERE person_id = ? LIMIT 1", [person_id])
+
+
+def absorb(transaction: Transaction, unseen: int, person_id: int) -> None:
+    """Let a person take over the cast entries of one who was added but never seen, who goes."""
+    transaction.execute("UPDATE cast_membership SET person_id = ? WHERE person_id = ?", [person_id, unseen])
+    transaction.execute("DELETE FROM person WHERE person_id = ?", [unseen])
+
+
 def people(database: Database, show_id: int | None, kind: str | None, after: int, limit: int) -> list[dict[str, Any]]:
     """People with the episodes and seconds they are seen in (active runs), by id."""
     return database.rows(

@@ -10,13 +10,11 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from engine.errors import RollcallError
 from engine.wire import Client
 from store.commit_point import COMMIT_POINTS
 from tests import contents
@@ -73,38 +71,68 @@ ANALYSIS_POINTS = [point for point in COMMIT_POINTS if not point.startswith(("jo
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ANALYSIS_POINTS)
 def test_kill_at_each_commit_point(point: str, tmp_path: Path, clip: Path, undisturbed: dict[str, list[tuple[object, ...]]]) -> None:
-    """The process that passes the point dies there, whichever it is; with the point still armed the job may even be given up."""
-    interrupted = run(tmp_path, clip, {"ROLLCALL_CRASH_AT": point})
-    log = (tmp_path / "engine.log").read_text()
-    died = "replaced" in log or interrupted.returncode != 0 or log.count("process ") > 1
-    assert died, f"{point} was never passed: {log}"
-    Client(tmp_path).stop()
-    compare(finish(tmp_path, clip), undisturbed)
+    """The process that passes the point first dies there, whichever it is; the command under way outlives it and finishes the work."""
+    home, died = tmp_path / "home", tmp_path / "died"
+    survived = run(home, clip, {"ROLLCALL_CRASH_AT": point, "ROLLCALL_CRASH_ONCE": str(died)})
+    assert died.exists(), f"{point} was never passed"
+    assert survived.returncode == 0, survived.stderr
+    Client(home).stop()
+    compare(contents.library(home), undisturbed)
+
+
+@pytest.mark.parametrize("point", ["journal.appended", "command.committed"])
+def test_kill_while_a_change_is_made(point: str, tmp_path: Path) -> None:
+    """The client repeats the change under the same key: it is made once, whether the engine died before or after its commit."""
+    home, died = tmp_path / "home", tmp_path / "died"
+    environ = {**os.environ, "ROLLCALL_CRASH_AT": point, "ROLLCALL_CRASH_ONCE": str(died)}
+    command = [sys.executable, "-m", "tools.cli", "--home", str(home), "show", "add", "First", "--json"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=100)
+    assert died.exists()
+    assert json.loads(done.stdout)["slug"] == "first", done.stderr
+    client = Client(home, "person:tester")
+    assert len(client.call("show_list")["rows"]) == 1
+    assert client.call("health_show")["problems"] == []
+    client.stop()
 
 
 @pytest.mark.slow
 def test_kill_at_random_moments(tmp_path: Path, clip: Path, undisturbed: dict[str, list[tuple[object, ...]]]) -> None:
-    """Engine and workers in turn, ten times, at seeded moments of the analysis."""
-    moments = random.Random(7)
-    client = Client(tmp_path)
-    for kill in range(RANDOM_KILLS):
-        worker = threading.Thread(target=run, args=(tmp_path, clip), daemon=True)
-        worker.start()
-        time.sleep(0.4 + moments.random() * 2.0)
+    """Engine and workers in turn, at seeded moments of running analyses, at least ten times; each command finishes by itself."""
+    moments, kills = random.Random(7), 0
+    for attempt in range(10):
+        home = tmp_path / str(attempt)
+        command = [sys.executable, "-m", "tools.cli", "--home", str(home), "run", str(clip), "--json", *FLAGS]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            for _ in range(3):
+                kills += _kill_one(Client(home, "person:tester"), running, moments, worker=kills % 2 == 1)
+            out, err = running.communicate(timeout=200)
+        assert running.returncode == 0, err
+        assert set(json.loads(out)) == {"episode_id", "run_id"}
+        Client(home).stop()
+        compare(contents.library(home), undisturbed)
+        if kills >= RANDOM_KILLS:
+            return
+    raise AssertionError(f"only {kills} kills met a running analysis")
+
+
+def _kill_one(client: Client, running: subprocess.Popen[str], moments: random.Random, *, worker: bool) -> int:
+    """Wait for a running job, then some more, and SIGKILL the engine or one of its workers; 0 when the command has ended before."""
+    while running.poll() is None:
         answer = client.ping()
-        if answer is not None:
-            _kill(int(answer["pid"]), workers=kill % 2 == 1)
-        with contextlib.suppress(RollcallError):
-            for job in client.call("job_list", {"state": "running"})["rows"]:
-                client.call("job_cancel", {"job_id": job["job_id"]})
-        worker.join(60)
-    client.stop()
-    compare(finish(tmp_path, clip), undisturbed)
+        children = _children(int(answer["pid"])) if answer else []
+        if answer and children:
+            time.sleep(moments.random() * 1.5)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(children[0] if worker else int(answer["pid"]), signal.SIGKILL)
+                return 1
+        time.sleep(0.05)
+    return 0
 
 
-def _kill(engine: int, *, workers: bool) -> None:
-    """SIGKILL the engine, or its worker processes."""
-    children = Path(f"/proc/{engine}/task/{engine}/children").read_text().split() if workers else []
-    for pid in [int(child) for child in children] or [engine]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def _children(pid: int) -> list[int]:
+    """Processes an engine has started: its workers, which live while a job runs."""
+    try:
+        found = [Path(path).read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return []
+    return [int(child) for part in found for child in part]

@@ -75,7 +75,7 @@ def run_video(client: wire.Client, given: argparse.Namespace) -> int:
         _say(f"note: the running engine was started without {variable}; `rollcall engine stop` lets the next command start one with it.")
     episode_id = str(added["episode_id"])
     if not added["added"]:
-        _say(f"{given.path} is in the library as episode {episode_id}.")
+        _say(f"{given.path} is in the library as episode {episode_id} ({added['title']}, show {added['show']}).")
     for warning in added["warnings"]:
         _say(f"note: {warning}")
     job = client.call("episode_analyse", {"episode": episode_id, "settings": arguments.settings(given.settings or [])})

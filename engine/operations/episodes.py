@@ -9,7 +9,7 @@ from pydantic import Field
 
 from engine import config
 from engine.artefacts import Artefacts
-from engine.errors import Conflict
+from engine.errors import BadInput, Conflict
 from engine.fingerprint import file_digest
 from engine.operations.common import EpisodeRef, Listed, Page, Reference, UtcTime, episode_of, next_cursor, show_of
 from engine.operations.jobs import JobRow
@@ -72,13 +72,16 @@ class EpisodeAdded(EpisodeRow):
 def episode_add(context: Context, p: EpisodeAdd) -> EpisodeAdded:
     """Add a video file to the library; the file stays where it is. The same content is never added twice."""
     engine = context.engine
-    path = Path(p.path).expanduser().absolute()
+    path = _usable(Path(p.path).expanduser().absolute())
+    if p.show is not None:
+        show_of(engine, p.show)
     media = probe(path)
     digest = file_digest(path)
     with context.command("episode_add", p) as command:
         known = catalog.episode_of_digest(engine.database, digest)
         if command.replayed is None and known is None:
             show_id = _show_for(context, p.show, command.transaction)
+            _check_place(context, show_id, p)
             command.result = {
                 "episode_id": catalog.add_episode(
                     command.transaction,
@@ -98,12 +101,36 @@ def episode_add(context: Context, p: EpisodeAdd) -> EpisodeAdded:
                 )
             }
         elif command.replayed is None and known is not None:
-            # The file may have moved since; from now on it is read from where it was last seen.
-            command.transaction.execute("UPDATE episode SET path = ? WHERE episode_id = ?", [str(path), known["episode_id"]])
+            if not Path(known["path"]).is_file():
+                # The file has moved since; from now on it is read from where it was last seen.
+                command.transaction.execute("UPDATE episode SET path = ? WHERE episode_id = ?", [str(path), known["episode_id"]])
             command.result = {"episode_id": known["episode_id"]}
     episode_id = (command.replayed or command.result)["episode_id"]
     row = _row(episode_of(engine, str(episode_id)))
     return EpisodeAdded(**row.model_dump(), added=known is None, warnings=list(media.warnings))
+
+
+def _usable(path: Path) -> Path:
+    """A path the library can keep: text, and a file rather than a folder.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"The name {str(path)!a} is not valid Unicode.", "Rename the file.") from error
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder.", "Give the video files in it one by one.")
+    return path
+
+
+def _check_place(context: Context, show_id: int, p: EpisodeAdd) -> None:
+    if p.season is not None and p.number is not None:
+        taken = catalog.episode_at(context.engine.database, show_id, p.season, p.number)
+        if taken is not None:
+            place = f"Season {p.season} episode {p.number} of this show is episode {taken['episode_id']} ({taken['title']})."
+            raise Conflict(place, "Give another --number, or remove that one first.")
 
 
 def _show_for(context: Context, reference: str | None, transaction: Any) -> int:

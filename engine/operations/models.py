@@ -96,7 +96,9 @@ async def model_pull(context: Context, p: ModelName) -> JobRow:
     def enqueue() -> dict[str, Any]:
         with context.command("model_pull", p) as command:
             if command.replayed is None:
-                command.result = {"job_id": work.add_job(command.transaction, "pull", None, {"name": p.name}, str(context.actor))}
+                unfinished = work.unfinished_jobs(engine.database)
+                same = next((job["job_id"] for job in unfinished if job["kind"] == "pull" and job["parameters"]["name"] == p.name), None)
+                command.result = {"job_id": same or work.add_job(command.transaction, "pull", None, {"name": p.name}, str(context.actor))}
         job = work.job(engine.database, (command.replayed or command.result)["job_id"])
         assert job is not None
         return job

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from engine.errors import Conflict
 from engine.operations.common import Listed, Page, Reference, UtcTime, next_cursor, person_of, show_of
 from engine.operations.registry import Context, Params, Result, operation
 from store import catalog
 
+if TYPE_CHECKING:
+    from store.database import Transaction
+
 Kind = Literal["known", "unknown"]
+
+
+def _not_an_unknown(name: str) -> str:
+    if re.fullmatch(r"unknown \d+", name, re.IGNORECASE):
+        raise ValueError("names like Unknown 3 are kept for people nobody has named")
+    return name
+
+
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_not_an_unknown)]
 
 
 class PersonRow(Result):
@@ -73,7 +86,7 @@ def person_show(context: Context, p: PersonRef) -> PersonDetail:
 
 
 class PersonAdd(Params):
-    name: str = Field(min_length=1, max_length=200, description="Name.", json_schema_extra={"positional": True})
+    name: PersonName = Field(description="Name.", json_schema_extra={"positional": True})
     show: Reference = Field(description="Show id or slug.")
 
 
@@ -91,7 +104,7 @@ def person_add(context: Context, p: PersonAdd) -> PersonRow:
 
 
 class PersonRename(PersonRef):
-    name: str = Field(min_length=1, max_length=200, description="The new name.", json_schema_extra={"positional": True})
+    name: PersonName = Field(description="The new name.", json_schema_extra={"positional": True})
 
 
 @operation("write", "review", params=PersonRename, result=PersonRow)
@@ -102,7 +115,7 @@ def person_rename(context: Context, p: PersonRename) -> PersonRow:
         if command.replayed is None:
             person = person_of(engine, p.person_id)
             if person["name"] != p.name or person["kind"] == "unknown":
-                _refuse_same_name(context, person["show_id"], p.name)
+                _take_over_name(context, command.transaction, person, p.name)
                 catalog.rename_person(command.transaction, p.person_id, p.name)
             command.result = {"person_id": p.person_id}
     return PersonRow.model_validate(person_of(engine, p.person_id))
@@ -113,6 +126,15 @@ def _refuse_same_name(context: Context, show_id: int, name: str) -> None:
     if other is not None:
         hint = "Give another name, or add something that tells them apart."
         raise Conflict(f"Person {other['person_id']} of this show is called {name!r} already.", hint)
+
+
+def _take_over_name(context: Context, transaction: Transaction, person: dict[str, Any], name: str) -> None:
+    """Somebody of that name who was added but never seen is the one now found; somebody who was seen is another person."""
+    other = catalog.person_named(context.engine.database, person["show_id"], name)
+    if other is not None and catalog.is_unseen(context.engine.database, other["person_id"]):
+        catalog.absorb(transaction, other["person_id"], person["person_id"])
+    else:
+        _refuse_same_name(context, person["show_id"], name)
 
 
 class CastRow(Result):

@@ -92,9 +92,8 @@ def operation(
         doc = " ".join(cleandoc(run.__doc__ or "").split("\n\n")[0].split())
         assert doc, f"{run.__name__} needs a docstring"
         assert run.__name__ not in OPERATIONS, run.__name__
-        OPERATIONS[run.__name__] = Operation(
-            run.__name__, effect, idempotent, toolset, doc, params, result, run, not iscoroutinefunction(run), slow, key
-        )
+        blocking = not iscoroutinefunction(run)
+        OPERATIONS[run.__name__] = Operation(run.__name__, effect, idempotent, toolset, doc, params, result, run, blocking, slow, key)
         return run
 
     return register
