@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import http.client
 import json
@@ -104,7 +105,7 @@ class Client:
             return False
         self._request("POST", "/stop", {})
         deadline = time.monotonic() + timeout_s
-        while _alive(int(answer["pid"])):
+        while not _released(self.home):
             if time.monotonic() > deadline:
                 raise EngineUnavailable(
                     f"The engine (process {answer['pid']}) does not end.", f"See {self.home / 'engine.log'}, or kill it: nothing is lost."
@@ -181,17 +182,13 @@ class Client:
         raise EngineUnavailable(f"The engine ended at once (exit status {status}).", f"See {self.home / 'engine.log'}.")
 
 
-def _alive(pid: int) -> bool:
+def _released(home: Path) -> bool:
+    """Whether nobody owns the library: its lock can be taken. The process itself may linger until its parent has taken note."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with (home / "library.lock").open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except OSError:
         return False
-    return not _zombie(pid)
-
-
-def _zombie(pid: int) -> bool:
-    """A child of ours that has ended but was not waited for."""
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return False
+    return True
