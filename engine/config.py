@@ -62,7 +62,11 @@ class TrackSettings(Section):
     high_score: float = Field(0.5, gt=0, lt=1, description="Detector score that starts a track.")
     low_score: float = Field(0.3, gt=0, lt=1, description="Detector score that can continue a track.")
     match_cost: float = Field(0.8, gt=0, description="Largest association cost that still joins a face to a track.")
-    max_gap_s: float = Field(1.0, ge=0, description="How long a lost track waits for its face within a shot.")
+    max_gap_s: float = Field(
+        0.7,
+        ge=0,
+        description="Longest time between two faces of one track; about totals.gap_s and a sampling step, so that no longer gap is counted.",
+    )
     picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
     split_log_odds: float = Field(
         -3.0,
