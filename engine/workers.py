@@ -118,7 +118,7 @@ class WorkerPool:
                 worker = await Worker.start(log)
         try:
             answer = await worker.run(task, on_message)
-        except BaseException:
+        except BaseException:  # cancelled or failed, a worker in the middle of a task is of no more use
             await worker.stop()
             raise
         self._idle.append(worker)

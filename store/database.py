@@ -95,7 +95,7 @@ class Database:
         try:
             self._root = migrations.open_current(self.path, self._connect)
             self.journal = Journal(home / "journal" / "commands.jsonl")
-        except BaseException:
+        except BaseException:  # the lock must not outlive a library that did not open
             self._lock_file.close()
             raise
 
@@ -144,7 +144,7 @@ class Database:
             cursor.begin()
             try:
                 yield Transaction(cursor)
-            except BaseException:
+            except BaseException:  # whatever stopped the block, nothing of it stays
                 _roll_back(cursor)
                 raise
             try:
@@ -187,7 +187,7 @@ class Database:
                     self.journal.append({"key": key, "at": at, "actor": actor, "operation": operation, "parameters": parameters})
                     journalled = True
                     commit_point("journal.appended")
-            except BaseException as error:
+            except BaseException as error:  # a journalled change that was not committed must not come back
                 done = isinstance(error, duckdb.Error) and self.row("SELECT seq FROM command WHERE idem_key = ?", [key]) is not None
                 if not done:
                     if journalled:

@@ -46,7 +46,7 @@ class Journal:
             if self._file.write(data) != len(data):
                 raise OSError("the journal could not be written whole")
             os.fsync(self._file.fileno())
-        except BaseException:
+        except BaseException:  # whatever stopped it, half a line must not stay
             self._file.truncate(length)
             raise
 

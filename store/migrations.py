@@ -62,7 +62,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, number: int, sql: str) -> None
         connection.execute(sql).fetchall()
         stamp = datetime.now(UTC).replace(tzinfo=None)
         connection.execute("INSERT INTO schema_version VALUES (?, ?)", [number, stamp]).fetchall()
-    except BaseException:
+    except BaseException:  # a step is whole or not at all
         connection.rollback()
         raise
     connection.commit()
