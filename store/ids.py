@@ -38,11 +38,6 @@ def vector_id(track_identifier: Position, exemplar: Position) -> Position:
     return track_identifier * VECTORS_PER_TRACK + exemplar
 
 
-def run_of_track(track_identifier: int) -> int:
-    """The run a track id belongs to."""
-    return track_identifier // TRACKS_PER_RUN
-
-
 def run_of_cluster(cluster_identifier: int) -> int:
     """The run a cluster id belongs to."""
     return cluster_identifier // CLUSTERS_PER_RUN
