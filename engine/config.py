@@ -44,6 +44,9 @@ class ModelSettings(Section):
 
 class ObserveSettings(Section):
     fps: float = Field(6.0, gt=0, le=60, description="Frames analysed per second of video.")
+    every_frame: bool = Field(
+        False, description="Decode every frame, also those that are not analysed and that no other frame needs, where nothing much changes."
+    )
     segment_s: float = Field(120.0, ge=2, description="Target length of a segment, the unit of commit.")
     overlap_s: float = Field(1.0, gt=0, description="How far a segment sees into the next one.")
     full_size: int = Field(640, ge=64, description="Long side of the picture given to the detector in a full look, pixels.")

@@ -81,6 +81,10 @@ def load(choice: Choice, provider: str, threads: int) -> Loaded:
 
 def open_detector(model: Installed, provider: str, threads: int) -> tuple[FaceDetector, ProviderReport]:
     """One detector, and where it runs. The runtimes are imported here: a process that only asks what is installed pays for none."""
+    import cv2
+
+    # Scaling a frame is too little to share: OpenCV's threads cost twice what they do. Only its own networks gain from them.
+    cv2.setNumThreads(threads if model.entry.runtime == "yunet" else 1)
     if model.entry.runtime == "scrfd":
         from engine.models import scrfd
 

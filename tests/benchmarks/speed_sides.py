@@ -20,7 +20,7 @@ from engine.models.base import Calibration, FaceDetector, FaceEmbedder
 from engine.models.load import open_detector, open_embedder
 from engine.models.store import Models
 from engine.pipeline import observe
-from engine.sources.file import Grid
+from engine.sources.grid import Grid
 from engine.sources.probe import MediaInfo, origin_us, probe, to_us
 from engine.tables import SegmentWindow, Tracked
 from engine.vision.boxes import iou
