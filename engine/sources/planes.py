@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import ceil, floor
 from typing import Any
 
 import cv2
@@ -32,10 +34,15 @@ class Planes:
     def part(self, box: tuple[int, int, int, int], size: tuple[int, int]) -> Image:
         """A part (x1, y1, x2, y2 in pixels) at (width, height), without converting the rest."""
         x1, y1, x2, y2 = box
+        width, height = self._decoded.width, self._decoded.height
+        # The picture at the scale the part is wanted in, rounded up: its halves serve as well as the picture itself.
+        scale = min(1.0, max(size[0] / (x2 - x1), size[1] / (y2 - y1)))
         cut = []
-        for plane in (levels[0] for levels in self._levels()):
-            fx, fy = -(-self._decoded.width // plane.shape[1]), -(-self._decoded.height // plane.shape[0])
-            cut.append(plane[y1 // fy : max(y1 // fy + 1, -(-y2 // fy)), x1 // fx : max(x1 // fx + 1, -(-x2 // fx))])
+        for levels in self._levels():
+            plane = self._near(levels, (ceil(width * scale), ceil(height * scale)))
+            fx, fy = width / plane.shape[1], height / plane.shape[0]
+            left, top = floor(x1 / fx), floor(y1 / fy)
+            cut.append(plane[top : max(top + 1, ceil(y2 / fy)), left : max(left + 1, ceil(x2 / fx))])
         return self._bgr(cut, size)
 
     def _levels(self) -> list[list[Plane]]:
@@ -56,8 +63,14 @@ class Planes:
                 levels.append(resized(levels[level], (width // 2, height // 2)))
         return levels[-1]
 
+    def _matrix(self) -> NDArray[np.float32]:
+        """Larger pictures that do not say which matrix they are in are taken to be in BT.709."""
+        name = int(self._decoded.colorspace)
+        high = name == 1 or (name == 2 and self._decoded.height > 576)
+        return _matrix(high, int(self._decoded.color_range) == _FULL_RANGE or self._decoded.format.name.startswith("yuvj"))
+
     def _bgr(self, planes: list[Plane], size: tuple[int, int]) -> Image:
-        return np.asarray(cv2.transform(cv2.merge([resized(plane, size) for plane in planes]), _matrix(self._decoded)), np.uint8)
+        return np.asarray(cv2.transform(cv2.merge([resized(plane, size) for plane in planes]), self._matrix()), np.uint8)
 
 
 def resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -68,12 +81,10 @@ def resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.uint8)
 
 
-def _matrix(decoded: Any) -> NDArray[np.float32]:
-    """(3, 4) from Y, U, V of 8 bits to B, G, R of 8 bits (ITU-T H.273, matrix coefficients 1 and 5; larger pictures default to 709)."""
-    name = int(decoded.colorspace)
-    high = name == 1 or (name == 2 and decoded.height > 576)
+@lru_cache(maxsize=16)
+def _matrix(high: bool, full: bool) -> NDArray[np.float32]:
+    """(3, 4) from Y, U, V of 8 bits to B, G, R of 8 bits (ITU-T H.273, matrix coefficients 1 (`high`) and 5; `full` range or that of television)."""
     kr, kb = _BT709 if high else _BT601
-    full = int(decoded.color_range) == _FULL_RANGE or decoded.format.name.startswith("yuvj")
     luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)
     kg = 1 - kr - kb
     rows = np.array([[1, 2 * (1 - kb), 0], [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg], [1, 0, 2 * (1 - kr)]]) * [luma, chroma, chroma]
