@@ -1,4 +1,4 @@
-"""Running an iterator a little ahead of its consumer, in a thread of its own: what it does outside Python's lock goes on beside the consumer's work."""
+"""Running an iterator a little ahead of its consumer, in a thread of its own: what it does outside Python's lock goes on meanwhile."""
 
 from __future__ import annotations
 

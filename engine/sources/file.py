@@ -28,11 +28,11 @@ def read(path: Path, media: MediaInfo, window: SegmentWindow, settings: ObserveS
     """Frames of a window in time order, each with whether it is to be analysed; decoded a little ahead in a thread of its own.
 
     Frames that no other frame needs, are not analysed and lie where nothing much changes are passed over (engine/sources/spare.py), unless
-    `observe.every_frame` is set. Broken packets, repeated times and times going back are passed over; a frame without a time is put one frame after the one
-    before it.
+    `observe.every_frame` is set. Broken packets, repeated times and times going back are passed over; a frame without a time is put one frame
+    after the one before it.
 
     Args:
-        threads: of the decoder; 0 lets FFmpeg choose by the number of cores. One costs the least processor time, and decoding is beside other work anyway.
+        threads: of the decoder; 0 lets FFmpeg choose by the number of cores. One costs the least processor time.
 
     Raises:
         BadMedia: the file cannot be opened any more.

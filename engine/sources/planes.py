@@ -21,7 +21,7 @@ Plane = NDArray[np.uint8]
 
 
 class Planes:
-    """The planes of a decoded frame, and their halves as far as they were asked for: OpenCV halves five times as fast as it scales by other factors."""
+    """The planes of a decoded frame, and their halves as far as asked for: OpenCV halves much faster than it scales by other factors."""
 
     def __init__(self, decoded: Any) -> None:
         self._decoded = decoded

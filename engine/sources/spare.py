@@ -1,8 +1,9 @@
 """Which packets have to be decoded.
 
-No other picture is made from some (non-reference) ones, about half of them where an encoder uses B-frames, so passing over one costs nothing but itself. The first
-picture of each point of the analysis grid is needed, and every picture where a cut may be: an encoder that meets a new scene writes its next reference picture
-nearly anew, so its packet is large. That packet comes before those of the pictures shown between it and the reference before it, in time to decode them all.
+No other picture is made from some (non-reference) ones, about half of them where an encoder uses B-frames, so passing over one costs nothing but
+itself. The first picture of each point of the analysis grid is needed, and every picture where a cut may be: an encoder that meets a new scene
+writes its next reference picture nearly anew, so its packet is large. It comes before the packets of the pictures shown between it and the
+reference before it, in time to decode them all.
 
 Everything is measured inside one group of pictures, so that a recording gives the same pictures wherever it is divided.
 """

@@ -10,7 +10,7 @@ from engine.sources.frame import Frame
 from engine.vision.shots import PICTURE_LONG_SIDE
 
 BLOCK = 8
-"""Changes are looked for in blocks of this many pixels of the small picture, a sixteenth of its width: averaging over one takes away grain, not a small face."""
+"""Changes are looked for in blocks of this many pixels of the small picture: the mean of one loses grain, not a small face."""
 
 _AROUND = 0.6
 """Faces move, and hair and shoulders with them: known faces are grown by this share of their size before what lies outside them is looked at."""
