@@ -21,10 +21,7 @@ NEW_JUMP = 2.0
 QUIET_SHARE = 0.03
 """... unless it is smaller than this share of the key picture: where next to nothing moves, sizes vary by chance."""
 
-FIRST_SHARE = 0.5
-"""What the packets after a key picture are expected to have at most, as a share of it, while there are not enough of them to know."""
-
-_REMEMBERED, _ENOUGH = 16, 2
+_REMEMBERED = 16
 
 
 class Sparing:
@@ -51,7 +48,7 @@ class Sparing:
             self._key_bytes = size
             self._sizes.clear()
             return True
-        usual = median(self._sizes) if len(self._sizes) >= _ENOUGH else FIRST_SHARE * self._key_bytes
+        usual = median(self._sizes) if self._sizes else 0.0  # after a key picture nobody knows yet what is usual
         self._sizes.append(size)
         return size > max(NEW_JUMP * usual, QUIET_SHARE * self._key_bytes)
 
