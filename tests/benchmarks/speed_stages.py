@@ -112,9 +112,10 @@ def stages(ours: Ours, clip: Clip) -> Stopwatch:
     return watch
 
 
-def decode_alone(ours: Ours, clip: Clip) -> int:
+def decode_alone(ours: Ours, clip: Clip, *, every_frame: bool) -> int:
     """Decode a clip as rollcall does and look at nothing; gives the number of frames."""
-    return sum(1 for _ in file.read(clip.path, clip.media, clip.window, ours.settings.observe))
+    settings = ours.settings.observe.model_copy(update={"every_frame": every_frame})
+    return sum(1 for _ in file.read(clip.path, clip.media, clip.window, settings))
 
 
 def decode_and_look(ours: Ours, clip: Clip, long_side: int) -> int:
