@@ -124,16 +124,15 @@ def against(clip: Clip, ours: Ours, loops: list[ObviousLoop], repeat: int) -> Co
     title = f"{clip.path.name}: {clip.seconds:.1f} s, {clip.media.width}x{clip.media.height}, {clip.media.frames} frames, {len(mine)} analysed"
     print(f"\n## {title}, {len(tracked.vectors)} faces embedded ({load()})\n")
     print_costs(spent)
-    print(
-        f"\nof the clip's length: {middle(spent[OURS]).wall / clip.seconds:.3f} in wall seconds, {middle(spent[OURS]).cpu / clip.seconds:.3f} of a processor"
-    )
+    own = middle(spent[OURS])
+    print(f"\nof the clip's length: {own.wall / clip.seconds:.3f} in wall seconds, {own.cpu / clip.seconds:.3f} of a processor")
     print_agreement(agreement(mine, theirs, clip, ours.detector))
     floors = {"decode everything": costs(partial(decode_alone, ours, clip, every_frame=True), repeat)}
     floors["decode what is needed"] = costs(partial(decode_alone, ours, clip, every_frame=False), repeat)
     for side in (ours.settings.observe.small_size, SIZE):
         floors[f"... and one look at {side} px"] = costs(partial(decode_and_look, ours, clip, side), repeat)
     print_stages([stages(ours, clip) for _ in range(repeat)])
-    print_floors(floors, middle(spent[OURS]))
+    print_floors(floors, own)
     return spent
 
 
