@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -180,8 +181,8 @@ class _Maker:
         lengths = self.rng.gamma(2.0, 1.0, recipe.scenes)
         borders = np.round(np.concatenate([[0], np.cumsum(lengths)]) / lengths.sum() * end).astype(np.int64)
         threads = 0
-        for start, stop in zip(borders[:-1], borders[1:], strict=True):
-            threads += self._scene(int(start), int(stop), threads)
+        for start, stop in pairwise(borders.tolist()):
+            threads += self._scene(start, stop, threads)
         return self._finish(end)
 
     def _looks_of(self, who: int) -> list[NDArray[np.float64]]:
@@ -281,7 +282,7 @@ class _Maker:
     ) -> tuple[int, ...]:
         """At times one person leaves as another comes to the same place, and the track goes on with the second; returns these two people."""
         rng = self.rng
-        if len(shown) < 2 or end - start < 2_000_000 or rng.random() > self.recipe.swaps * 20:
+        if len(shown) < 2 or end - start < 2_000_000 or rng.random() > self.recipe.swaps * 5:
             return ()
         (first, box, height, turned), (second, *_) = (shown[int(k)] for k in rng.choice(len(shown), 2, replace=False))
         border = round(rng.uniform(start + (end - start) * 0.3, start + (end - start) * 0.7))
@@ -474,7 +475,7 @@ def _picks(
     bounds = np.searchsorted(track[order], np.arange(int(track.max(initial=-1)) + 2))
     chosen = [
         choose(order[low:high], t_us, quality.astype(np.float32), chip.astype(np.int32), TrackSettings().picks)
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+        for low, high in pairwise(bounds)
     ]
     flat = np.concatenate(chosen)
     owner = np.repeat(np.arange(len(chosen)), [len(part) for part in chosen])
