@@ -14,7 +14,7 @@ MODULES = (
     "clusters",
     "decisions",
     "queue",
-    "runs",
+    "analyses",
     "totals",
     "exports",
     "models",
