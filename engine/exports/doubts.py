@@ -13,6 +13,9 @@ from engine.totals import account
 SMALL_PX = 40
 """Faces less tall than this are called small."""
 
+WORTH_NAMING = 0.02
+"""Somebody a face may be with less probability is not named."""
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -47,7 +50,8 @@ def doubts(content: Content) -> list[Doubt]:
         decided = piece["label_source"] != "machine"
         if decided or not (person is None or person in mine or piece["mixed"]):
             continue
-        others = sorted(((content.names[p], chance) for p, chance in mine.items() if p != person), key=lambda pair: -pair[1])
+        named = [(content.names[p], chance) for p, chance in mine.items() if p != person and chance >= WORTH_NAMING]
+        others = sorted(named, key=lambda pair: -pair[1])
         chance = None if person is None else mine.get(person, piece["probability"])
         found.append(Doubt(piece, chance, others[:3], _reasons(piece, others, settings)))
     return sorted(found, key=lambda doubt: (-doubt.at_risk_s, doubt.piece["start_us"]))

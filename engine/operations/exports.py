@@ -70,7 +70,7 @@ def export_create(context: Context, p: ExportParams) -> ExportRow:
     stem = f"{episode['show']}-e{episode['episode_id']}"
     suffix = f"-{content.table}{kind.suffix}" if kind.tables else kind.suffix if p.person_id is None else f"-p{p.person_id}{kind.suffix}"
     facts = {"episode_id": episode["episode_id"], "run_id": run["run_id"], "format": p.format}
-    return _write(context, "export_create", p, p.name or stem + suffix, lambda path: kind.write(path, content), facts)
+    return _write(context, "export_create", p, stem + suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
 
 
 class SeasonParams(Params):
@@ -88,7 +88,8 @@ def export_season(context: Context, p: SeasonParams) -> ExportRow:
     if not rollup.episodes:
         which = f"season {p.season} of {show['slug']}" if p.season is not None else show["slug"]
         raise NotFound(f"No episode of {which} has been analysed.", "`rollcall episode list` lists them; `rollcall episode analyse` does it.")
-    name = p.name or f"{show['slug']}-{'all' if p.season is None else f's{p.season:02d}'}.{p.format}"
+    place = "all" if p.season is None else f"s{p.season:02d}"
+    name = f"{show['slug']}-{place}.{p.format}" if p.name is None else p.name
     write = season.write_csv if p.format == "csv" else season.write_json
     return _write(context, "export_season", p, name, lambda path: write(path, rollup), {"episode_id": None, "run_id": None, "format": p.format})
 
