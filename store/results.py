@@ -185,18 +185,24 @@ def faces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[
     )
 
 
-_PIECES = """SELECT t.run_id, t.track_id, t.start_us, t.end_us, t.shot, a.person_id, a.cluster_id, a.score AS probability, a.label_source,
-           t.faces, t.score, t.height_px, t.quality, t.mixed, t.chip
-    FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id WHERE t.run_id = ? AND a.run_id = ?"""
-"""A row for every stretch of a track that carries one label: the one place that knows how tracks and labels meet."""
+_PIECES = """SELECT t.run_id, t.track_id, a.start_us, a.end_us, t.shot, a.person_id, a.cluster_id, a.score AS probability, a.label_source,
+           CASE WHEN a.start_us <= t.start_us AND a.end_us >= t.end_us THEN t.faces ELSE (
+               SELECT count(*) FROM detection d
+               WHERE d.run_id = t.run_id AND d.track_id = t.track_id AND d.t_us >= a.start_us AND d.t_us < a.end_us) END AS faces,
+           t.score, t.height_px, t.quality, t.mixed, CASE WHEN b.t_us >= a.start_us AND b.t_us < a.end_us THEN t.chip END AS chip
+    FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id
+    JOIN detection b ON b.run_id = t.run_id AND b.detection_id = t.best_detection_id
+    WHERE t.run_id = ? AND a.run_id = ? AND b.run_id = ? AND NOT a.excluded"""
+"""A row for every stretch of a track that carries one label: the one place that knows how tracks and labels meet for exports. What is no face is
+left out; a picture goes with the stretch it was taken in."""
 
 
 def pieces(database: Database, run_id: int) -> list[dict[str, Any]]:
-    """All tracks of a run with the person in force, in time order; person_id None: unidentified."""
+    """All stretches of tracks of a run with the person in force, in time order; person_id None: unidentified."""
     return database.rows(
         f"""SELECT q.* EXCLUDE (run_id), p.called AS person FROM ({_PIECES}) q LEFT JOIN called p ON p.person_id = q.person_id
             ORDER BY q.start_us, q.track_id""",
-        [run_id, run_id],
+        [run_id] * 3,
     )
 
 
@@ -207,8 +213,18 @@ def piece_faces(database: Database, run_id: int) -> pa.Table:
         f"""SELECT d.t_us, d.track_id, q.person_id, d.x1, d.y1, d.x2, d.y2, d.score, q.start_us AS piece_start_us, q.end_us AS piece_end_us
             FROM detection d JOIN ({_PIECES}) q ON q.track_id = d.track_id AND d.t_us >= q.start_us AND d.t_us < q.end_us
             WHERE d.run_id = ? ORDER BY d.t_us, d.track_id""",
-        [run_id, run_id, run_id],
+        [run_id] * 4,
     )
+
+
+def is_settled(database: Database, run_id: int) -> bool:
+    """Whether the totals of a run know of every decision about it."""
+    found = database.row(
+        """SELECT settled_seq >= 0 AND settled_seq >= (SELECT coalesce(max(rev), 0) FROM assignment a WHERE a.run_id = r.run_id) AS settled
+           FROM run r WHERE run_id = ?""",
+        [run_id],
+    )
+    return found is None or bool(found["settled"])
 
 
 def shots(database: Database, run_id: int) -> list[dict[str, Any]]:

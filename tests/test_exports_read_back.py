@@ -44,7 +44,7 @@ HTML = "{http://www.w3.org/1999/xhtml}"
 
 @dataclass
 class Library:
-    """A workspace with two episodes of a season; `tracks` are those of the first with all their faces, as `track_show` gives them."""
+    """A workspace with two episodes of a season; `tracks` are those of the first as `track_list` gives them, with all faces of `track_show`."""
 
     client: Client
     totals: dict[str, Any]
@@ -71,7 +71,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     client.call("person_rename", {"person_id": first, "name": NAME})
     totals = client.call("totals_show", {"episode": "1"})
     listed = client.call("track_list", {"episode": "1", "limit": 1000})["rows"]
-    tracks = [client.call("track_show", {"track_id": row["track_id"]}) for row in listed]
+    tracks = [{**row, "boxes": client.call("track_show", {"track_id": row["track_id"]})["boxes"]} for row in listed]
     people = [person["person_id"] for person in totals["people"]]
     explained = {person: client.call("totals_explain", {"episode": "1", "person_id": person}) for person in people}
     yield Library(client, totals, tracks, explained)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from engine.errors import BadInput, NotFound
+from engine.errors import BadInput, Conflict, NotFound
 from engine.exports import season
 from engine.exports.content import Content
 from engine.exports.formats import FORMATS
 from engine.fingerprint import file_digest
 from engine.operations.common import EpisodeRef, Listed, Page, Reference, UtcTime, active_run, episode_of, next_cursor, show_of
 from engine.operations.registry import Context, Params, Result, operation
-from store import work
+from store import results, work
 from store.atomic import atomic_path
+
+SETTLE_S = 15.0
+"""How long an export waits for the totals to follow the decisions."""
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}")
 
@@ -58,7 +62,7 @@ def export_create(context: Context, p: ExportParams) -> ExportRow:
     """Write an episode's totals, tracks, faces or a report to a file; returns its path and what it holds, never the rows."""
     engine = context.engine
     episode = episode_of(engine, p.episode)
-    run = active_run(engine, episode)
+    run = _settled_run(context, episode)
     kind = FORMATS[p.format]
     if p.table is not None and not kind.tables:
         raise BadInput(f"{p.format} holds no table.", "--table goes with csv, json and parquet.")
@@ -71,6 +75,22 @@ def export_create(context: Context, p: ExportParams) -> ExportRow:
     suffix = f"-{content.table}{kind.suffix}" if kind.tables else kind.suffix if p.person_id is None else f"-p{p.person_id}{kind.suffix}"
     facts = {"episode_id": episode["episode_id"], "run_id": run["run_id"], "format": p.format}
     return _write(context, "export_create", p, stem + suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
+
+
+def _settled_run(context: Context, episode: dict[str, Any]) -> dict[str, Any]:
+    """The active run once its totals know of every decision; an export never holds labels and totals that contradict one another.
+
+    Raises:
+        Conflict: not analysed, or people keep deciding.
+    """
+    until = time.monotonic() + SETTLE_S
+    while True:
+        run = active_run(context.engine, episode)
+        if results.is_settled(context.engine.database, run["run_id"]):
+            return active_run(context.engine, episode)
+        if time.monotonic() > until:
+            raise Conflict(f"The totals of episode {episode['episode_id']} are being made again from decisions.", "Try again in a few seconds.")
+        time.sleep(0.1)
 
 
 class SeasonParams(Params):
