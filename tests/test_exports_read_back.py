@@ -373,3 +373,35 @@ def test_what_cannot_be_exported_is_said(library: Library, options: dict[str, An
 def test_season_nobody_analysed_is_not_an_empty_file(library: Library) -> None:
     with pytest.raises(NotFound, match="No episode of season 9 of the-table has been analysed"):
         library.client.call("export_season", {"show": "the-table", "season": 9})
+
+
+def test_exports_follow_what_people_decide_at_once(library: Library) -> None:
+    """A track cut in two, one half given to somebody else, and a face that is none; the last test here, and it takes back what it did."""
+    long = max((track for track in library.tracks if track["person_id"]), key=lambda track: track["end_us"] - track["start_us"])
+    other = next(person for person in library.people if person["person_id"] != long["person_id"])
+    gone = next(track for track in library.tracks if track["track_id"] != long["track_id"])
+    middle = round((long["start_us"] + long["end_us"]) / 2e6, 3)
+    batches = [library.client.call("track_split", {"track": str(long["track_id"]), "at_s": [middle]})["batch"]]
+    pieces = library.client.call("track_show", {"track_id": long["track_id"]})["pieces"]
+    batches.append(library.client.call("track_assign", {"tracks": [pieces[1]["ref"]], "person": str(other["person_id"])})["batch"])
+    batches.append(library.client.call("track_exclude", {"tracks": [str(gone["track_id"])]})["batch"])
+    rows = json.loads(library.export("json", table="segments").read_text())["rows"]
+    halves = [(row["person_id"], row["source"] != "machine", row["faces_count"]) for row in rows if row["track_id"] == long["track_id"]]
+    cut = round(middle * 1e6)
+    faces_before = sum(face["t_us"] < cut for face in long["boxes"])
+    assert [(person, faces) for person, _, faces in halves] == [
+        (long["person_id"], faces_before),
+        (other["person_id"], len(long["boxes"]) - faces_before),
+    ]
+    assert halves[1][1]
+    assert gone["track_id"] not in {row["track_id"] for row in rows}
+    lines = [line.split(",") for line in library.export("mot").read_text().splitlines()]
+    ids = [line[1] for line in lines]
+    assert str(gone["track_id"]) not in ids and ids.count(str(long["track_id"])) == faces_before
+    page = html5lib.parse(library.export("html").read_text())
+    shown = {int(row.get("data-person")): float(row.find(f".//{HTML}data").get("value")) for row in page.iter(f"{HTML}li") if row.get("data-person")}
+    totals = {person["person_id"]: person["visual_s"] for person in library.client.call("totals_show", {"episode": "1"})["people"]}
+    assert shown == totals != {person["person_id"]: person["visual_s"] for person in library.people}
+    for batch in reversed(batches):
+        library.client.call("decision_undo", {"batch": batch})
+    assert json.loads(library.export("json").read_text())["rows"][0]["visual_s"] == library.people[0]["visual_s"]
