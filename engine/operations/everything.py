@@ -20,6 +20,7 @@ MODULES = (
     "exports",
     "models",
     "health",
+    "upkeep",
 )
 
 
