@@ -7,6 +7,7 @@ from importlib import import_module
 MODULES = (
     "shows",
     "episodes",
+    "importing",
     "people",
     "jobs",
     "tracks",
@@ -19,6 +20,7 @@ MODULES = (
     "exports",
     "models",
     "health",
+    "upkeep",
 )
 
 
