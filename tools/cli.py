@@ -63,6 +63,16 @@ def build_parser() -> argparse.ArgumentParser:
     engine.add_argument("--json", action="store_true", help="Print JSON.")
     engine.set_defaults(command=run_engine)
 
+    mcp = nouns.add_parser("mcp", help="Serve agents over MCP on stdin and stdout.")
+    mcp.add_argument("--agent", metavar="NAME", default="mcp", help="The name its changes are signed with, and under which its limits are set.")
+    mcp.add_argument(
+        "--toolsets", metavar="NAMES", help="Comma-separated: review (the default), curation, catalog, voice, export, live, admin; or all."
+    )
+    mcp.add_argument("--tools", metavar="NAMES", help="Single tools, comma-separated; alone or besides the toolsets.")
+    mcp.add_argument("--read-only", action="store_true", help="Offer nothing that changes anything.")
+    mcp.add_argument("--list", action="store_true", help="Print the tools that would be offered, and end.")
+    mcp.set_defaults(command=run_mcp)
+
     arguments.add_operations(nouns, operations)
     return parser
 
@@ -128,6 +138,13 @@ def run_engine(client: wire.Client, given: argparse.Namespace) -> int:
     else:
         _print(render.details(status) if status["running"] else f"no engine runs for {client.home}")
     return 0
+
+
+def run_mcp(client: wire.Client, given: argparse.Namespace) -> int:
+    """Serve agents over a pipe."""
+    from tools.mcp import stdio
+
+    return stdio.run(client, given)
 
 
 def run_operation(client: wire.Client, given: argparse.Namespace) -> int:
