@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.errors import BadInput
 
@@ -115,6 +115,43 @@ class TotalsSettings(Section):
     seed: int = Field(20260101, description="Seed of the draws.")
 
 
+class AgentLimits(Section):
+    mode: Literal["apply", "suggest", "read"] = Field(
+        "apply", description="What an agent's answers do: take effect, wait for a person's accept, or nothing, since it may only read."
+    )
+    allowed: str = Field("*", description="Comma-separated operations agents may change things with; names may end in *.")
+    min_probability: float = Field(
+        0.0, ge=0, le=1, description="An agent gives faces a known person's name only where the machine holds that at least this probable."
+    )
+    hour_budget: int = Field(2000, ge=0, description="Changes one agent may make in an hour.")
+    session_budget: int = Field(5000, ge=0, description="Changes one agent may make in a session.")
+    session_pause_s: float = Field(1800.0, gt=0, description="A pause between two changes that begins a new session.")
+
+
+class AgentSettings(AgentLimits):
+    port: int = Field(0, ge=0, le=65535, description="Port on 127.0.0.1 at which the engine serves agents over HTTP; 0 serves none.")
+    toolsets: str = Field("review", description="Toolsets offered over HTTP, comma-separated.")
+    read_only: bool = Field(False, description="Over HTTP, offer nothing that changes anything.")
+    per: dict[str, dict[str, str | int | float]] = Field(
+        default_factory=dict, description="Limits of single agents, as [agents.per.NAME] in config.toml; what is not set there is as for all."
+    )
+
+    def of(self, name: str) -> AgentLimits:
+        """The limits of one agent.
+
+        Raises:
+            ValidationError: its own limits are not such.
+        """
+        common = {key: getattr(self, key) for key in AgentLimits.model_fields}
+        return AgentLimits.model_validate({**common, **self.per.get(name, {})})
+
+    @model_validator(mode="after")
+    def _every_agent_has_limits(self) -> AgentSettings:
+        for name in self.per:
+            self.of(name)
+        return self
+
+
 class Settings(Section):
     engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine process.")
     models: ModelSettings = Field(default_factory=ModelSettings, description="Which models run, and where.")
@@ -122,6 +159,7 @@ class Settings(Section):
     track: TrackSettings = Field(default_factory=TrackSettings, description="Tracks and the faces chosen from them.")
     identity: IdentitySettings = Field(default_factory=IdentitySettings, description="Who is who.")
     totals: TotalsSettings = Field(default_factory=TotalsSettings, description="Seconds and their intervals.")
+    agents: AgentSettings = Field(default_factory=AgentSettings, description="What agents may do, and where they are served.")
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

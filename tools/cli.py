@@ -71,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     mcp.add_argument("--tools", metavar="NAMES", help="Single tools, comma-separated; alone or besides the toolsets.")
     mcp.add_argument("--read-only", action="store_true", help="Offer nothing that changes anything.")
     mcp.add_argument("--list", action="store_true", help="Print the tools that would be offered, and end.")
+    mcp.add_argument("--token", action="store_true", help="Print the token with which this agent is served over HTTP (see agents.port), and end.")
     mcp.set_defaults(command=run_mcp)
 
     arguments.add_operations(nouns, operations)

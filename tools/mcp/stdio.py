@@ -13,7 +13,7 @@ from mcp.server.stdio import stdio_server
 
 from engine import wire
 from engine.errors import BadInput
-from tools.mcp import definitions
+from tools.mcp import definitions, tokens
 from tools.mcp.selection import Selection
 from tools.mcp.server import build
 
@@ -31,15 +31,19 @@ def agent_name(given: str) -> str:
 
 def run(client: wire.Client, given: argparse.Namespace) -> int:
     """Serve a client on stdin and stdout until it hangs up. Whoever starts it, it acts as an agent: it never has a person's rights."""
-    acting = wire.Client(client.home, f"agent:{agent_name(given.agent)}")
+    name = agent_name(given.agent)
+    if given.token:
+        sys.stdout.write(tokens.token_of(client.home, name) + "\n")
+        return 0
+    acting = wire.Client(client.home, f"agent:{name}")
     selection = Selection.parse(given.toolsets, given.tools, given.read_only)
     if given.list:
         for op in selection.of(wire.operations()):
             sys.stdout.write(f"{op['name']}  {definitions.tool(op).description}\n")
         return 0
 
-    async def call(context: Any, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        return await anyio.to_thread.run_sync(acting.call, name, parameters)
+    async def call(context: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        return await anyio.to_thread.run_sync(acting.call, operation, parameters)
 
     async def serve() -> None:
         server = build(call, wire.operations(), selection)
