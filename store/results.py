@@ -113,6 +113,33 @@ def faces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[
     )
 
 
+def observed_between(database: Database, run_id: int, start_us: int, end_us: int) -> list[str]:
+    """Keys of the observe artefacts of a run that saw a stretch of time, its segments' overlap included."""
+    found = database.rows(
+        "SELECT observe_key FROM segment WHERE run_id = ? AND start_us <= ? AND end_us >= ? ORDER BY segment", [run_id, end_us, start_us]
+    )
+    return [row["observe_key"] for row in found]
+
+
+def portraits(database: Database, person_id: int, limit: int) -> list[dict[str, Any]]:
+    """Tracks that show a person best (active runs), those people decided first: track_id, episode_id, chip, start_us, quality, label_source, person."""
+    return database.rows(
+        """SELECT t.track_id, t.episode_id, t.chip, t.start_us, t.quality, a.label_source, p.called AS person
+           FROM assignment a JOIN called p USING (person_id) JOIN episode e ON e.active_run_id = a.run_id JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
+           WHERE a.person_id = ? AND t.chip IS NOT NULL AND NOT t.mixed
+           ORDER BY a.label_source = 'machine', t.quality DESC, t.track_id LIMIT ?""",
+        [person_id, limit],
+    )
+
+
+def face_at(database: Database, run_id: int, track_id: int, t_us: int) -> dict[str, Any] | None:
+    """The face of a track nearest to a time."""
+    return database.row(
+        "SELECT t_us, x1, y1, x2, y2 FROM detection WHERE run_id = ? AND track_id = ? ORDER BY abs(t_us - ?), detection_id LIMIT 1",
+        [run_id, track_id, t_us],
+    )
+
+
 def clusters(database: Database, run_id: int, after: int, limit: int) -> list[dict[str, Any]]:
     """Clusters of a run with the person each is taken for, by id (which is by seconds, most first)."""
     return database.rows(

@@ -105,3 +105,8 @@ def exports(database: Database, episode_id: int | None, before: int | None, limi
         """SELECT * FROM export WHERE (? IS NULL OR episode_id = ?) AND (? IS NULL OR export_id < ?) ORDER BY export_id DESC LIMIT ?""",
         [episode_id, episode_id, before, before, limit],
     )
+
+
+def export(database: Database, export_id: int) -> dict[str, Any] | None:
+    """One exported file."""
+    return database.row("SELECT * FROM export WHERE export_id = ?", [export_id])
