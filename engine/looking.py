@@ -95,32 +95,28 @@ def best_of_track(engine: Engine, track: dict[str, Any]) -> Picture | None:
     """The picture kept for good for a track."""
     if track["chip"] is None or not engine.media.path(track["chip"]).exists():
         return None
-    face = engine.database.row(
-        "SELECT t_us, quality FROM detection WHERE run_id = ? AND detection_id = ?", [track["run_id"], track["best_detection_id"]]
-    )
-    return Picture(face["t_us"] if face else track["start_us"], face["quality"] if face else 0.0, engine.media.path(track["chip"]).read_bytes())
+    face = results.face(engine.database, track["run_id"], track["best_detection_id"])
+    jpeg = engine.media.path(track["chip"]).read_bytes()
+    return Picture(face["t_us"], face["quality"], jpeg) if face else Picture(track["start_us"], 0.0, jpeg)
 
 
 def _kept(engine: Engine, track: dict[str, Any]) -> list[Picture]:
     """All pictures `observe` kept of a track's faces, by time; none when its results were removed."""
-    qualities = {
-        (face["t_us"], face["x1"], face["y1"]): face["quality"]
-        for face in results.faces_of_track(engine.database, track["run_id"], track["track_id"])
-    }
+    faces_of_it = results.faces_of_track(engine.database, track["run_id"], track["track_id"])
+    qualities = {(face["t_us"], face["x1"], face["y1"]): face["quality"] for face in faces_of_it}
+    window = [("t_us", ">=", track["start_us"]), ("t_us", "<=", track["end_us"]), ("chip", ">=", 0)]
     found: dict[int, Picture] = {}
     for key in results.observed_between(engine.database, track["run_id"], track["start_us"], track["end_us"]):
         folder = engine.artefacts.path("observe", key)
         try:
-            window = [("t_us", ">=", track["start_us"]), ("t_us", "<=", track["end_us"]), ("chip", ">=", 0)]
             seen = pq.read_table(folder / "detections.parquet", columns=["t_us", "x1", "y1", "chip"], filters=window).to_pylist()
-            chips = {row["chip"]: row["t_us"] for row in seen if (row["t_us"], row["x1"], row["y1"]) in qualities}
-            quality = {row["chip"]: qualities.get((row["t_us"], row["x1"], row["y1"]), 0.0) for row in seen}
-            rows = (
-                pq.read_table(folder / "chips.parquet", columns=["chip", "jpeg"], filters=[("chip", "in", list(chips))]).to_pylist() if chips else []
-            )
+            theirs = {row["chip"]: (row["t_us"], row["x1"], row["y1"]) for row in seen if (row["t_us"], row["x1"], row["y1"]) in qualities}
+            chips = pq.read_table(folder / "chips.parquet", columns=["chip", "jpeg"], filters=[("chip", "in", list(theirs) or [-1])]).to_pylist()
         except (pa.ArrowException, OSError):
             continue
-        found.update({chips[row["chip"]]: Picture(chips[row["chip"]], quality[row["chip"]], row["jpeg"]) for row in rows})
+        for row in chips:
+            face = theirs[row["chip"]]
+            found[face[0]] = Picture(face[0], qualities[face], row["jpeg"])
     return [found[t_us] for t_us in sorted(found)]
 
 

@@ -122,14 +122,20 @@ def observed_between(database: Database, run_id: int, start_us: int, end_us: int
 
 
 def portraits(database: Database, person_id: int, limit: int) -> list[dict[str, Any]]:
-    """Tracks that show a person best (active runs), those people decided first: track_id, episode_id, chip, start_us, quality, label_source, person."""
+    """Tracks that show a person best (active runs), those people decided first."""
     return database.rows(
         """SELECT t.track_id, t.episode_id, t.chip, t.start_us, t.quality, a.label_source, p.called AS person
-           FROM assignment a JOIN called p USING (person_id) JOIN episode e ON e.active_run_id = a.run_id JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
+           FROM assignment a JOIN called p USING (person_id) JOIN episode e ON e.active_run_id = a.run_id
+           JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
            WHERE a.person_id = ? AND t.chip IS NOT NULL AND NOT t.mixed
            ORDER BY a.label_source = 'machine', t.quality DESC, t.track_id LIMIT ?""",
         [person_id, limit],
     )
+
+
+def face(database: Database, run_id: int, detection_id: int) -> dict[str, Any] | None:
+    """When a detection was made, and how good a face it is."""
+    return database.row("SELECT t_us, quality FROM detection WHERE run_id = ? AND detection_id = ?", [run_id, detection_id])
 
 
 def face_at(database: Database, run_id: int, track_id: int, t_us: int) -> dict[str, Any] | None:
