@@ -133,6 +133,19 @@ def portraits(database: Database, person_id: int, limit: int) -> list[dict[str, 
     )
 
 
+def beside(database: Database, run_id: int, track_id: int, start_us: int, end_us: int) -> list[dict[str, Any]]:
+    """Tracks in the picture together with a stretch of one: track_id, person_id, person, seconds; most seconds first."""
+    return database.rows(
+        """SELECT o.track_id, a.person_id, p.called AS person,
+                  max(least(o.end_us, t.end_us, ?) - greatest(o.start_us, t.start_us, ?)) / 1e6 AS seconds
+           FROM track t JOIN track o ON o.run_id = t.run_id AND o.shot = t.shot AND o.track_id <> t.track_id
+           JOIN assignment a ON a.run_id = o.run_id AND a.track_id = o.track_id LEFT JOIN called p USING (person_id)
+           WHERE t.run_id = ? AND t.track_id = ? GROUP BY o.track_id, a.person_id, p.called HAVING seconds > 0
+           ORDER BY seconds DESC, o.track_id LIMIT 24""",
+        [end_us, start_us, run_id, track_id],
+    )
+
+
 def face(database: Database, run_id: int, detection_id: int) -> dict[str, Any] | None:
     """When a detection was made, and how good a face it is."""
     return database.row("SELECT t_us, quality FROM detection WHERE run_id = ? AND detection_id = ?", [run_id, detection_id])

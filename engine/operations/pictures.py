@@ -19,7 +19,9 @@ MOST_EXPORT_BYTES = 4 << 20
 
 
 class PictureListParams(Params):
-    tracks: list[Reference] = Field(max_length=24, description="Tracks, as ID or ID@FROM-TO (seconds).", json_schema_extra={"positional": True})
+    tracks: list[Reference] = Field(
+        min_length=1, max_length=24, description="Tracks, as ID or ID@FROM-TO (seconds).", json_schema_extra={"positional": True}
+    )
     people: list[int] | None = Field(None, max_length=8, description="People to show beside them; those the first track may be when not given.")
     limit: int = Field(6, ge=1, le=24, description="Pictures of the tracks in all.")
     people_limit: int = Field(3, ge=0, le=8, description="People shown.")
@@ -37,8 +39,16 @@ class FacePicture(Result):
     jpeg_base64: str
 
 
+class Beside(Result):
+    track_id: int
+    person_id: int | None
+    person: str | None
+    seconds: float = Field(description="In the picture together with the first track.")
+
+
 class PictureList(Result):
     pictures: list[FacePicture]
+    beside: list[Beside] = Field(description="Who else is in the picture with the first track.")
 
 
 @operation("read", "review", params=PictureListParams, result=PictureList)
@@ -47,7 +57,7 @@ def picture_list(context: Context, p: PictureListParams) -> PictureList:
     engine, shown = context.engine, list[FacePicture]()
     stretches = [looking.parse(reference) for reference in p.tracks]
     tracks = [looking.track_of(engine, stretch) for stretch in stretches]
-    each = max(1, p.limit // max(1, len(stretches)))
+    each = max(1, p.limit // len(stretches))
     for stretch, track in list(zip(stretches, tracks, strict=True))[: p.limit]:
         for picture in looking.faces(engine, stretch, each):
             shown.append(
@@ -63,9 +73,9 @@ def picture_list(context: Context, p: PictureListParams) -> PictureList:
                     jpeg_base64=_text(picture.jpeg),
                 )
             )
-    if tracks:
-        shown += _people(context, tracks, p)
-    return PictureList(pictures=shown)
+    shown += _people(context, tracks, p)
+    beside = results.beside(engine.database, tracks[0]["run_id"], stretches[0].track_id, stretches[0].start_us, stretches[0].end_us)
+    return PictureList(pictures=shown, beside=[Beside.model_validate(row) for row in beside])
 
 
 def _people(context: Context, tracks: list[dict[str, object]], p: PictureListParams) -> list[FacePicture]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from mcp.types import Tool, ToolAnnotations
 
+from tools.mcp.pictures import ARGUMENTS, SHOWN
+
 LIMIT = 20
 MOST = 200
 DEFAULTS = {"limit": LIMIT, "timeout_s": 50}
@@ -16,11 +18,13 @@ _NOISE = ("positional", "title", "format")
 
 def tool(op: dict[str, Any]) -> Tool:
     """One operation as a tool, all four annotations spelt out: what a client is not told it takes for the worst."""
-    writes = op["effect"] != "read"
+    writes, parameters = op["effect"] != "read", schema(op["parameters"])
+    if op["name"] in SHOWN:
+        parameters["properties"].update(ARGUMENTS)
     return Tool(
         name=op["name"],
         description=op["doc"],
-        input_schema=schema(op["parameters"]),
+        input_schema=parameters,
         annotations=ToolAnnotations(
             read_only_hint=not writes,
             destructive_hint=op["effect"] == "destroy",
