@@ -132,6 +132,9 @@ class AgentSettings(AgentLimits):
     port: int = Field(0, ge=0, le=65535, description="Port on 127.0.0.1 at which the engine serves agents over HTTP; 0 serves none.")
     toolsets: str = Field("review", description="Toolsets offered over HTTP, comma-separated.")
     read_only: bool = Field(False, description="Over HTTP, offer nothing that changes anything.")
+    query_s: float = Field(5.0, gt=0, le=600, description="Seconds a query in SQL may take.")
+    query_memory_mb: int = Field(256, ge=32, description="Memory a query in SQL may use.")
+    query_copied_rows: int = Field(2_000_000, ge=1, description="Rows of one view a query in SQL may look at.")
     per: dict[str, dict[str, str | int | float]] = Field(
         default_factory=dict, description="Limits of single agents, as [agents.per.NAME] in config.toml; what is not set there is as for all."
     )
