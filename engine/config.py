@@ -139,20 +139,28 @@ class AgentSettings(AgentLimits):
         default_factory=dict, description="Limits of single agents, as [agents.per.NAME] in config.toml; what is not set there is as for all."
     )
 
-    def of(self, name: str) -> AgentLimits:
-        """The limits of one agent.
+    def limits(self, own: dict[str, Any]) -> AgentLimits:
+        """The limits of an agent that has some of its own.
 
         Raises:
-            ValidationError: its own limits are not such.
+            ValidationError: they are not such.
         """
-        common = {key: getattr(self, key) for key in AgentLimits.model_fields}
-        return AgentLimits.model_validate({**common, **self.per.get(name, {})})
+        return AgentLimits.model_validate({**{key: getattr(self, key) for key in AgentLimits.model_fields}, **own})
 
     @model_validator(mode="after")
     def _every_agent_has_limits(self) -> AgentSettings:
-        for name in self.per:
-            self.of(name)
+        for own in self.per.values():
+            self.limits(own)
         return self
+
+
+class HookSettings(Section):
+    timeout_s: float = Field(10.0, gt=0, le=300, description="Seconds an address may take to answer a webhook.")
+    attempts: int = Field(8, ge=1, le=100, description="Attempts after which a delivery is given up, to be seen and retried by hand.")
+    first_pause_s: float = Field(5.0, gt=0, description="Pause after the first failed attempt.")
+    pause_factor: float = Field(4.0, ge=1, description="How many times longer each further pause is.")
+    longest_pause_s: float = Field(21600.0, gt=0, description="No pause is longer than this.")
+    keep_days: float = Field(30.0, ge=0, description="Days the record of a delivery that arrived is kept.")
 
 
 class Settings(Section):
@@ -163,6 +171,7 @@ class Settings(Section):
     identity: IdentitySettings = Field(default_factory=IdentitySettings, description="Who is who.")
     totals: TotalsSettings = Field(default_factory=TotalsSettings, description="Seconds and their intervals.")
     agents: AgentSettings = Field(default_factory=AgentSettings, description="What agents may do, and where they are served.")
+    hooks: HookSettings = Field(default_factory=HookSettings, description="Webhooks.")
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -123,6 +123,7 @@ class Daemon:
         self._server = Server(config)
         async with anyio.create_task_group() as group, self.engine.lifespan():
             await self.engine.recover()
+            group.start_soon(self.engine.hooks.run)
             group.start_soon(self._watch_idle)
             group.start_soon(self._watch_signals)
             if self.beside is not None:
@@ -141,7 +142,7 @@ class Daemon:
         idle_exit_s = 0.0 if self.beside else self.engine.config.settings.engine.idle_exit_s
         while True:
             await anyio.sleep(min(1.0, idle_exit_s or 1.0))
-            if self._busy or self.engine.jobs.handles or self.engine.events.listeners:
+            if self._busy or self.engine.jobs.handles or self.engine.events.listeners or self.engine.hooks.waiting:
                 self._last_use = time.monotonic()
                 continue
             idle = time.monotonic() - self._last_use

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.errors import Conflict, StoreError
 from engine.exemplars import exemplars
 from engine.people import renamed
-from store import catalog, ids, results
+from store import catalog, ids, outbox, results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming
             "co_presence": _co_presence(pq.read_table(totals["co_presence"]), new),
         }
         results.load_run(transaction, run_id, episode_id, rows, totals["unidentified_s"])
+        for event in ("episode.analysed", "totals.changed"):
+            outbox.announce(transaction, event, episode_id=episode_id, run_id=run_id)
     commit_point("run.committed")
     engine.database.checkpoint()
     return run_id

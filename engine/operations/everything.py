@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-MODULES = ("shows", "episodes", "people", "jobs", "tracks", "pictures", "totals", "exports", "query", "models", "health")
+MODULES = ("shows", "episodes", "people", "jobs", "tracks", "pictures", "totals", "exports", "query", "hooks", "proposals", "models", "health")
 
 
 def load() -> None:

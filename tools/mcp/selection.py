@@ -69,8 +69,8 @@ class Selection:
 
 
 def offered(spec: Spec) -> list[str]:
-    """Names of the operations an agent may have at all: what removes data for good is for people, pictures as text for nobody."""
-    names = [name for name, op in spec.items() if op["effect"] != "destroy" and name not in PICTURES]
+    """Names of the operations an agent may have at all: not what removes data for good, nor what is people's to decide, nor pictures as text."""
+    names = [name for name, op in spec.items() if op["effect"] != "destroy" and not op["people_only"] and name not in PICTURES]
     return sorted(names, key=lambda name: (REVIEW.index(name) if name in REVIEW else len(REVIEW), name))
 
 

@@ -1,0 +1,60 @@
+"""What agents propose and people decide about."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from store.database import Database, Transaction, now
+
+
+def add(transaction: Transaction, *, actor: str, operation: str, parameters: dict[str, Any], preview: dict[str, Any], rev: int | None) -> int:
+    """A new proposal; returns its id."""
+    proposal_id = transaction.next_id("proposal", "proposal_id")
+    transaction.insert(
+        "proposal",
+        proposal_id=proposal_id,
+        actor=actor,
+        operation=operation,
+        parameters=parameters,
+        preview=preview,
+        rev=rev,
+        made_at=now(),
+        state="waiting",
+    )
+    return proposal_id
+
+
+def decide(transaction: Transaction, proposal_id: int, state: str, actor: str, *, batch: int | None = None, reason: str | None = None) -> None:
+    """Write down what became of a proposal."""
+    transaction.execute(
+        "UPDATE proposal SET state = ?, decided_by = ?, decided_at = ?, batch = ?, reason = ? WHERE proposal_id = ?",
+        [state, actor, now(), batch, reason, proposal_id],
+    )
+
+
+def one(database: Database, proposal_id: int) -> dict[str, Any] | None:
+    """One proposal."""
+    found = database.row("SELECT * FROM proposal WHERE proposal_id = ?", [proposal_id])
+    return _read(found) if found else None
+
+
+def page(database: Database, actor: str | None, state: str | None, after: int, limit: int) -> list[dict[str, Any]]:
+    """Proposals, oldest first."""
+    rows = database.rows(
+        "SELECT * FROM proposal WHERE (? IS NULL OR actor = ?) AND (? IS NULL OR state = ?) AND proposal_id > ? ORDER BY proposal_id LIMIT ?",
+        [actor, actor, state, state, after, limit],
+    )
+    return [_read(row) for row in rows]
+
+
+def counts(database: Database) -> list[dict[str, Any]]:
+    """actor, accepted, dismissed, waiting of every agent that proposed something."""
+    return database.rows(
+        """SELECT actor, count(*) FILTER (state = 'accepted') AS accepted, count(*) FILTER (state = 'dismissed') AS dismissed,
+                  count(*) FILTER (state = 'waiting') AS waiting FROM proposal GROUP BY actor ORDER BY actor"""
+    )
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: json.loads(value) if name in ("parameters", "preview") else value for name, value in row.items()}
