@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from importlib import import_module
 
-MODULES = ("shows", "episodes", "people", "jobs", "tracks", "pictures", "totals", "exports", "query", "hooks", "proposals", "models", "health")
+MODULES = (
+    "shows",
+    "episodes",
+    "people",
+    "jobs",
+    "tracks",
+    "review",
+    "clusters",
+    "decisions",
+    "runs",
+    "pictures",
+    "proposals",
+    "totals",
+    "exports",
+    "query",
+    "hooks",
+    "models",
+    "health",
+)
 
 
 def load() -> None:
