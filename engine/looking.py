@@ -5,7 +5,6 @@ Face pictures come from what `observe` kept, so nothing is decoded for them; a f
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from engine.config import ObserveSettings
 from engine.errors import BadInput, NotFound
 from engine.models.base import Image
+from engine.review import targets
 from engine.sources.file import read
 from engine.sources.probe import MediaInfo
 from engine.tables import SegmentWindow
@@ -26,7 +26,6 @@ from store import catalog, results
 if TYPE_CHECKING:
     from engine.service import Engine
 
-_REFERENCE = re.compile(r"(\d{1,18})(?:@(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?))?")
 _BOX_COLOUR = (80, 220, 255)
 _QUALITY = 85
 
@@ -55,12 +54,8 @@ def parse(reference: str) -> Stretch:
     Raises:
         BadInput: it is neither.
     """
-    match = _REFERENCE.fullmatch(reference.strip())
-    if match is None:
-        raise BadInput(f"{reference!r} is not a track.", "Give a track's id, or ID@FROM-TO in seconds for a part of it.")
-    if match[2] is None:
-        return Stretch(int(match[1]), 0, 1 << 62)
-    return Stretch(int(match[1]), round(float(match[2]) * 1e6), round(float(match[3]) * 1e6))
+    track_id, start_us, end_us = targets.parse(reference)
+    return Stretch(track_id, start_us or 0, 1 << 62 if end_us is None else end_us)
 
 
 def track_of(engine: Engine, stretch: Stretch) -> dict[str, Any]:
@@ -120,9 +115,15 @@ def _kept(engine: Engine, track: dict[str, Any]) -> list[Picture]:
     return [found[t_us] for t_us in sorted(found)]
 
 
-def candidates(engine: Engine, track: dict[str, Any], most: int) -> list[dict[str, Any]]:
-    """The people a track's cluster may be: person_id, person, probability, the most probable first."""
-    return [row for row in results.posteriors(engine.database, track["run_id"], track["cluster_id"]) if row["person_id"] is not None][:most]
+def label(engine: Engine, track: dict[str, Any], stretch: Stretch) -> dict[str, Any]:
+    """The label in force at the beginning of a stretch: person_id, person, cluster_id, probability, label_source."""
+    pieces = results.pieces_of_track(engine.database, track["run_id"], track["track_id"])
+    return next((piece for piece in pieces if piece["end_us"] > stretch.start_us), pieces[-1])
+
+
+def candidates(engine: Engine, run_id: int, cluster_id: int, most: int) -> list[dict[str, Any]]:
+    """The people a cluster may be: person_id, person, probability, the most probable first."""
+    return [row for row in results.posteriors(engine.database, run_id, cluster_id) if row["person_id"] is not None][:most]
 
 
 def best_of_person(engine: Engine, person_id: int, besides: set[int], most: int) -> list[dict[str, Any]]:

@@ -24,10 +24,12 @@ def held(database: Database, tracks: list[int], cluster_id: int | None, person: 
             [cluster_id, cluster_id, number, person],
         )
     return database.rows(
-        """SELECT track_id, coalesce(sum(m.probability * o.probability), 0) AS probability
+        """SELECT track_id, greatest(coalesce(sum(m.probability * o.probability), 0), any_value(s.probability)) AS probability
            FROM (SELECT unnest(?::BIGINT[]) AS track_id) t LEFT JOIN membership m USING (track_id)
            LEFT JOIN (SELECT run_id, cluster_id, probability FROM posterior JOIN called c USING (person_id)
                       WHERE person_id = ? OR lower(c.called) = lower(?)) o ON o.run_id = m.run_id AND o.cluster_id = m.cluster_id
+           LEFT JOIN (SELECT track_id, max(probability) AS probability FROM suggestion JOIN called c USING (person_id)
+                      WHERE person_id = ? OR lower(c.called) = lower(?) GROUP BY track_id) s USING (track_id)
            GROUP BY track_id ORDER BY probability, track_id""",
-        [tracks, number, person],
+        [tracks, number, person, number, person],
     )

@@ -199,7 +199,8 @@ def portraits(database: Database, person_id: int, limit: int) -> list[dict[str, 
         """SELECT t.track_id, t.episode_id, t.chip, t.start_us, t.quality, a.label_source, p.called AS person
            FROM assignment a JOIN called p USING (person_id) JOIN episode e ON e.active_run_id = a.run_id
            JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
-           WHERE a.person_id = ? AND t.chip IS NOT NULL AND NOT t.mixed
+           WHERE a.person_id = ? AND NOT a.excluded AND t.chip IS NOT NULL AND NOT t.mixed
+           QUALIFY row_number() OVER (PARTITION BY t.track_id ORDER BY a.start_us) = 1
            ORDER BY a.label_source = 'machine', t.quality DESC, t.track_id LIMIT ?""",
         [person_id, limit],
     )
@@ -209,10 +210,10 @@ def beside(database: Database, run_id: int, track_id: int, start_us: int, end_us
     """Tracks in the picture together with a stretch of one: track_id, person_id, person, seconds; most seconds first."""
     return database.rows(
         """SELECT o.track_id, a.person_id, p.called AS person,
-                  max(least(o.end_us, t.end_us, ?) - greatest(o.start_us, t.start_us, ?)) / 1e6 AS seconds
+                  sum(greatest(0, least(a.end_us, t.end_us, ?) - greatest(a.start_us, t.start_us, ?))) / 1e6 AS seconds
            FROM track t JOIN track o ON o.run_id = t.run_id AND o.shot = t.shot AND o.track_id <> t.track_id
            JOIN assignment a ON a.run_id = o.run_id AND a.track_id = o.track_id LEFT JOIN called p USING (person_id)
-           WHERE t.run_id = ? AND t.track_id = ? GROUP BY o.track_id, a.person_id, p.called HAVING seconds > 0
+           WHERE t.run_id = ? AND t.track_id = ? AND NOT a.excluded GROUP BY o.track_id, a.person_id, p.called HAVING seconds > 0
            ORDER BY seconds DESC, o.track_id LIMIT 24""",
         [end_us, start_us, run_id, track_id],
     )

@@ -49,15 +49,20 @@ VIEWS = {
            FROM shot h JOIN episode e ON e.active_run_id = h.run_id""",
     ),
     "tracks": View(
-        "One row a face track, with who it is taken for, how probable that is, and by whom (label_source).",
-        """SELECT e.show_id, e.episode_id, t.track_id, t.shot, t.start_us / 1e6 AS start_s, t.end_us / 1e6 AS end_s, t.faces, t.score, t.height_px,
-           t.quality, t.mixed, a.cluster_id, a.person_id, called AS name, a.score AS probability, a.label_source, a.locked
+        "One row a piece of a face track (a whole one unless decisions cut it), with who it is taken for, how probable that is, and by whom.",
+        """SELECT e.show_id, e.episode_id, t.track_id, t.shot, a.start_us / 1e6 AS start_s, a.end_us / 1e6 AS end_s, t.faces, t.score, t.height_px,
+           t.quality, t.mixed, a.cluster_id, a.person_id, called AS name, a.excluded, a.score AS probability, a.label_source, a.locked, a.rev
            FROM track t JOIN episode e ON e.active_run_id = t.run_id JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id
            LEFT JOIN called USING (person_id)""",
     ),
     "clusters": View(
         "One row a cluster: tracks the machine takes for one person.",
         """SELECT e.show_id, e.episode_id, cluster_id, tracks, seconds, cohesion FROM cluster c JOIN episode e ON e.active_run_id = c.run_id""",
+    ),
+    "decisions": View(
+        "Every decision about faces and people, in order, also those taken back; voids: the decisions it takes back itself.",
+        """SELECT d.show_id, d.episode_id, decision_id, batch, d.logged_at, actor, verb, level, person_id, called AS name, reason, source, voids
+           FROM decision d LEFT JOIN called USING (person_id)""",
     ),
     "changes": View(
         "Every change a person, agent or script made, in order.",

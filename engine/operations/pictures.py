@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -58,7 +58,8 @@ def picture_list(context: Context, p: PictureListParams) -> PictureList:
     stretches = [looking.parse(reference) for reference in p.tracks]
     tracks = [looking.track_of(engine, stretch) for stretch in stretches]
     each = max(1, p.limit // len(stretches))
-    for stretch, track in list(zip(stretches, tracks, strict=True))[: p.limit]:
+    labels = [looking.label(engine, track, stretch) for track, stretch in zip(tracks, stretches, strict=True)]
+    for stretch, track, label in list(zip(stretches, tracks, labels, strict=True))[: p.limit]:
         for picture in looking.faces(engine, stretch, each):
             shown.append(
                 FacePicture(
@@ -66,22 +67,21 @@ def picture_list(context: Context, p: PictureListParams) -> PictureList:
                     track_id=track["track_id"],
                     episode_id=track["episode_id"],
                     t_us=picture.t_us,
-                    person_id=track["person_id"],
-                    person=track["person"],
-                    probability=track["probability"],
-                    decided=track["label_source"] != "machine",
+                    person_id=label["person_id"],
+                    person=label["person"],
+                    probability=label["probability"],
+                    decided=label["label_source"] != "machine",
                     jpeg_base64=_text(picture.jpeg),
                 )
             )
-    shown += _people(context, tracks, p)
+    likely = {row["person_id"]: row for row in looking.candidates(engine, tracks[0]["run_id"], labels[0]["cluster_id"], 8)}
+    shown += _people(context, {stretch.track_id for stretch in stretches}, likely, p)
     beside = results.beside(engine.database, tracks[0]["run_id"], stretches[0].track_id, stretches[0].start_us, stretches[0].end_us)
     return PictureList(pictures=shown, beside=[Beside.model_validate(row) for row in beside])
 
 
-def _people(context: Context, tracks: list[dict[str, object]], p: PictureListParams) -> list[FacePicture]:
+def _people(context: Context, besides: set[int], likely: dict[int, dict[str, Any]], p: PictureListParams) -> list[FacePicture]:
     engine, shown = context.engine, list[FacePicture]()
-    likely = {row["person_id"]: row for row in looking.candidates(engine, tracks[0], 8)}
-    besides = {int(str(track["track_id"])) for track in tracks}
     for person_id in (list(likely) if p.people is None else p.people)[: p.people_limit]:
         for row in looking.best_of_person(engine, person_id, besides, 1):
             path = engine.media.path(row["chip"])
