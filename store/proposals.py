@@ -48,13 +48,5 @@ def page(database: Database, actor: str | None, state: str | None, after: int, l
     return [_read(row) for row in rows]
 
 
-def counts(database: Database) -> list[dict[str, Any]]:
-    """actor, accepted, dismissed, waiting of every agent that proposed something."""
-    return database.rows(
-        """SELECT actor, count(*) FILTER (state = 'accepted') AS accepted, count(*) FILTER (state = 'dismissed') AS dismissed,
-                  count(*) FILTER (state = 'waiting') AS waiting FROM proposal GROUP BY actor ORDER BY actor"""
-    )
-
-
 def _read(row: dict[str, Any]) -> dict[str, Any]:
     return {name: json.loads(value) if name in ("parameters", "preview") else value for name, value in row.items()}
