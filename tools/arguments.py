@@ -81,8 +81,6 @@ def add_operations(nouns: Any, operations: dict[str, dict[str, Any]]) -> None:
     verbs: dict[str, Any] = {}
     for name, op in operations.items():
         noun, verb = name.split("_", 1)
-        if noun in nouns.choices and noun not in verbs:
-            continue  # `run` is a command by itself; its operations are reached by `op`
         if noun not in verbs:
             of_noun = sorted(other.split("_", 1)[1] for other in operations if other.startswith(noun + "_"))
             parser = nouns.add_parser(noun, help=", ".join(of_noun))

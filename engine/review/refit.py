@@ -60,7 +60,8 @@ class Standing:
     @property
     def open(self) -> NDArray[np.bool_]:
         """(n,) nothing was decided."""
-        return self.how == MACHINE
+        result: NDArray[np.bool_] = self.how == MACHINE
+        return result
 
 
 @dataclass(frozen=True)
