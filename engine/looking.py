@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _BOX_COLOUR = (80, 220, 255)
 _QUALITY = 85
+_TILE, _COLUMNS = 112, 6
+"""Of a sheet of faces: side in pixels, faces a row."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,22 @@ def candidates(engine: Engine, run_id: int, cluster_id: int, most: int) -> list[
 def best_of_person(engine: Engine, person_id: int, besides: set[int], most: int) -> list[dict[str, Any]]:
     """The best tracks of a person in the runs that are shown, those people decided first, without the tracks in `besides`."""
     return [row for row in results.portraits(engine.database, person_id, most + len(besides)) if row["track_id"] not in besides][:most]
+
+
+def sheet(jpegs: list[bytes]) -> bytes:
+    """Pictures side by side in one, each with its number from 1 in its corner."""
+    tiles = []
+    for number, jpeg in enumerate(jpegs, 1):
+        tile = np.zeros((_TILE, _TILE, 3), np.uint8)
+        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        if picture is not None:
+            tile[:] = cv2.resize(picture, (_TILE, _TILE), interpolation=cv2.INTER_AREA)
+        cv2.rectangle(tile, (0, 0), (26, 18), (0, 0, 0), -1)
+        cv2.putText(tile, str(number), (3, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _BOX_COLOUR, 1, cv2.LINE_AA)
+        tiles.append(tile)
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _COLUMNS)
+    rows = [np.hstack(tiles[first : first + _COLUMNS]) for first in range(0, len(tiles), _COLUMNS)]
+    return _drawn(np.vstack(rows), [])
 
 
 def frame(engine: Engine, episode_id: int, t_us: int, long_side: int, boxes: list[tuple[float, float, float, float]]) -> bytes:

@@ -8,20 +8,11 @@ from typing import Any
 from store.database import Database, Transaction, now
 
 
-def add(transaction: Transaction, *, actor: str, operation: str, parameters: dict[str, Any], preview: dict[str, Any], rev: int | None) -> int:
-    """A new proposal; returns its id."""
+def add(transaction: Transaction, *, targets: list[tuple[int, int]], **values: Any) -> int:
+    """A new proposal about pieces (track_id, start_us); values: actor, operation, parameters, preview, rev. Returns its id."""
     proposal_id = transaction.next_id("proposal", "proposal_id")
-    transaction.insert(
-        "proposal",
-        proposal_id=proposal_id,
-        actor=actor,
-        operation=operation,
-        parameters=parameters,
-        preview=preview,
-        rev=rev,
-        made_at=now(),
-        state="waiting",
-    )
+    flat = [number for target in targets for number in target]
+    transaction.insert("proposal", proposal_id=proposal_id, targets=flat, made_at=now(), state="waiting", **values)
     return proposal_id
 
 
@@ -31,6 +22,12 @@ def decide(transaction: Transaction, proposal_id: int, state: str, actor: str, *
         "UPDATE proposal SET state = ?, decided_by = ?, decided_at = ?, batch = ?, reason = ? WHERE proposal_id = ?",
         [state, actor, now(), batch, reason, proposal_id],
     )
+
+
+def waiting_about(database: Database, actor: str) -> set[tuple[int, int]]:
+    """(track_id, start_us) of pieces about which something an actor proposed waits."""
+    rows = database.rows("SELECT targets FROM proposal WHERE actor = ? AND state = 'waiting'", [actor])
+    return {(flat[n], flat[n + 1]) for row in rows for flat in [row["targets"]] for n in range(0, len(flat), 2)}
 
 
 def one(database: Database, proposal_id: int) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ class PictureListParams(Params):
     people: list[int] | None = Field(None, max_length=8, description="People to show beside them; those the first track may be when not given.")
     limit: int = Field(6, ge=1, le=24, description="Pictures of the tracks in all.")
     people_limit: int = Field(3, ge=0, le=8, description="People shown.")
+    sheet: bool = Field(False, description="The pictures of the tracks as one, numbered, instead of one by one.")
 
 
 class FacePicture(Result):
@@ -36,7 +37,7 @@ class FacePicture(Result):
     person: str | None
     probability: float | None = Field(description="That the first track is this person, where the machine holds one.")
     decided: bool = Field(description="A person or an agent has said so; otherwise it is the machine's opinion.")
-    jpeg_base64: str
+    jpeg_base64: str | None = Field(description="Null when it is on the sheet.")
 
 
 class Beside(Result):
@@ -48,6 +49,7 @@ class Beside(Result):
 
 class PictureList(Result):
     pictures: list[FacePicture]
+    sheet_base64: str | None = Field(description="The tracks' pictures as one, numbered from 1 in their order.")
     beside: list[Beside] = Field(description="Who else is in the picture with the first track.")
 
 
@@ -74,10 +76,14 @@ def picture_list(context: Context, p: PictureListParams) -> PictureList:
                     jpeg_base64=_text(picture.jpeg),
                 )
             )
+    sheet = None
+    if p.sheet and shown:
+        sheet = _text(looking.sheet([base64.b64decode(picture.jpeg_base64 or "") for picture in shown]))
+        shown = [picture.model_copy(update={"jpeg_base64": None}) for picture in shown]
     likely = {row["person_id"]: row for row in looking.candidates(engine, tracks[0]["run_id"], labels[0]["cluster_id"], 8)}
     shown += _people(context, {stretch.track_id for stretch in stretches}, likely, p)
     beside = results.beside(engine.database, tracks[0]["run_id"], stretches[0].track_id, stretches[0].start_us, stretches[0].end_us)
-    return PictureList(pictures=shown, beside=[Beside.model_validate(row) for row in beside])
+    return PictureList(pictures=shown, sheet_base64=sheet, beside=[Beside.model_validate(row) for row in beside])
 
 
 def _people(context: Context, besides: set[int], likely: dict[int, dict[str, Any]], p: PictureListParams) -> list[FacePicture]:

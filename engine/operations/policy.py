@@ -81,8 +81,9 @@ def authorise(engine: Engine, actor: Actor, op: Operation, parameters: dict[str,
     if parameters.get("dry_run") is True:
         return "run"
     if limits.mode == "suggest" and op.toolset == "review" and op.name not in ("proposal_add", "queue_skip"):
-        if "dry_run" not in op.params.model_fields:
-            raise Refused(f"{actor} only proposes (agents.mode), and {op.name} cannot wait for a person.", "Ask a person to do it.")
+        if "dry_run" not in op.params.model_fields or op.name == "queue_accept":
+            hint = "Use cluster_assign for the item's cluster, or track_assign for its tracks: these can."
+            raise Refused(f"{actor} only proposes (agents.mode), and {op.name} cannot wait for a person.", hint)
         return "propose"
     if not op.name.endswith("_reject"):
         _hold_to_floor(engine, actor, parameters, limits.min_probability)

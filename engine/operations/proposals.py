@@ -10,7 +10,11 @@ from engine.errors import BadInput, Conflict, NotFound, RollcallError
 from engine.operations import registry
 from engine.operations.common import Listed, Page, UtcTime, next_cursor
 from engine.operations.registry import Context, Params, Result, operation
+from engine.review.targets import aim_at_cluster, aim_at_tracks
 from store import proposals
+
+FLEETING = ("queue_accept",)
+"""Operations whose target, an item of the queue, is made anew after every decision."""
 
 State = Literal["waiting", "accepted", "dismissed"]
 
@@ -39,8 +43,8 @@ async def proposal_add(context: Context, p: ProposalAdd) -> ProposalRow:
     """Propose a change that a person accepts or dismisses; where agents only propose, their changes come here by themselves."""
     engine = context.engine
     op = registry.find(p.operation)
-    if op.effect != "write" or op.toolset != "review" or "dry_run" not in op.params.model_fields:
-        raise BadInput(f"{p.operation} cannot be proposed.", "Propose an operation that takes dry_run, for instance track_assign.")
+    if op.effect != "write" or op.toolset != "review" or "dry_run" not in op.params.model_fields or op.name in FLEETING:
+        raise BadInput(f"{p.operation} cannot be proposed.", "Propose cluster_assign for the item's cluster, or track_assign for its tracks.")
     given = {name: value for name, value in p.parameters.items() if name != "dry_run"}
     # A dry run holds the change to every rule: what would be refused is refused now.
     preview = await registry.invoke(engine, p.operation, {**given, "dry_run": True}, actor=str(context.actor))
@@ -49,13 +53,32 @@ async def proposal_add(context: Context, p: ProposalAdd) -> ProposalRow:
         with context.command("proposal_add", p) as command:
             if command.replayed is None:
                 made = proposals.add(
-                    command.transaction, actor=str(context.actor), operation=p.operation, parameters=given, preview=preview, rev=preview.get("rev")
+                    command.transaction,
+                    targets=_targets(context, given),
+                    actor=str(context.actor),
+                    operation=p.operation,
+                    parameters=given,
+                    preview=preview,
+                    rev=preview.get("rev"),
                 )
                 command.result = {"proposal_id": made}
         return int((command.replayed or command.result)["proposal_id"])
 
     proposal_id = await engine.in_thread(write)
     return await engine.in_thread(_one, context, proposal_id)
+
+
+def _targets(context: Context, parameters: dict[str, Any]) -> list[tuple[int, int]]:
+    """(track_id, start_us) of the pieces a change is about."""
+    engine = context.engine
+    tracks = [str(one) for one in [*parameters.get("tracks", ()), *([parameters["track"]] if "track" in parameters else [])]]
+    if tracks:
+        aim = aim_at_tracks(engine.review, engine.database, tracks)
+    elif "cluster_id" in parameters:
+        aim = aim_at_cluster(engine.review, engine.database, parameters["cluster_id"])
+    else:
+        return []
+    return [(piece.track_id, piece.start_us) for piece in aim.pieces]
 
 
 class ProposalListParams(Page):

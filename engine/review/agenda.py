@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,9 +49,9 @@ class Item:
         return kinds.pop() if len(kinds) == 1 else "sheet"
 
 
-def items(database: Database, state: EpisodeState) -> list[Item]:
-    """What is left to ask about an episode, best first."""
-    snoozed = questions.snoozed(database, state.episode_id)
+def items(database: Database, state: EpisodeState, answered: Set[tuple[int, int]] = frozenset()) -> list[Item]:
+    """What is left to ask about an episode, best first; without pieces (track_id, start_us) about which the asker's answer waits."""
+    snoozed = questions.snoozed(database, state.episode_id) | answered
     found = [_item(row, state, snoozed) for row in questions.items(database, state.run_id)]
     joined = [item for item in _joined(database, state, snoozed) if item.units]
     return [*joined, *(item for item in found if item.units)]

@@ -26,12 +26,14 @@ CREATE TABLE outbox (
 );
 
 -- What an agent would change where its answers wait for a person. `rev`: the newest decision about the faces it saw; `preview`: what it would do.
+-- `targets`: track_id, start_us of each piece it is about, one after the other.
 CREATE TABLE proposal (
     proposal_id BIGINT PRIMARY KEY,
     actor VARCHAR NOT NULL,
     operation VARCHAR NOT NULL,
     parameters JSON NOT NULL,
     preview JSON NOT NULL,
+    targets BIGINT[] NOT NULL,
     rev BIGINT,
     made_at TIMESTAMP NOT NULL,
     state VARCHAR NOT NULL CHECK (state IN ('waiting', 'accepted', 'dismissed')),

@@ -13,12 +13,13 @@ MOST_CHARACTERS = 40_000
 """About 10,000 tokens; common clients refuse a result of more than 25,000."""
 
 DECIMALS = 4
+FILES = ("chip", "picture")
 
 
 def compact(value: Any) -> Any:
-    """The value without what says nothing: nulls are left out, fractions rounded."""
+    """The value without what says nothing to a model: nulls and the places of picture files are left out, fractions rounded."""
     if isinstance(value, dict):
-        return {key: compact(item) for key, item in value.items() if item is not None}
+        return {key: compact(item) for key, item in value.items() if item is not None and key not in FILES}
     if isinstance(value, list):
         return [compact(item) for item in value]
     return round(value, DECIMALS) if isinstance(value, float) else value

@@ -11,7 +11,10 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 from tools.mcp import answers
 
 MOST = 6
-"""Pictures of what is to be decided; those of likely people come on top."""
+"""Pictures of what is to be decided, sent one by one; more come as one sheet."""
+
+PEOPLE = 4
+"""Likely people shown beside them."""
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 """(operation, parameters) -> result, for the agent that asked."""
@@ -32,15 +35,12 @@ def _of_cluster(result: dict[str, Any]) -> list[str]:
 
 
 def _of_item(result: dict[str, Any]) -> list[str]:
-    item = result.get("item") if isinstance(result.get("item"), dict) else result
-    return _spread([str(track) for track in (item or {}).get("tracks", ())])
+    """All faces of an item, since each may have to be left out of the answer."""
+    return [str(track) for asked in (result["item"] or {"asked": ()})["asked"] for track in asked["shown"]]
 
 
 SHOWN: dict[str, Callable[[dict[str, Any]], list[str]]] = {"track_show": _of_track, "cluster_show": _of_cluster, "queue_next": _of_item}
 """Tools that show pictures, and which tracks of their result."""
-
-LEFT_OUT = {"track_show": ("boxes", "picture"), "cluster_show": ("picture",)}
-"""Parts of results that are for programs on this machine: boxes of every frame, paths."""
 
 
 def _spread(tracks: list[str]) -> list[str]:
@@ -58,7 +58,7 @@ async def answer(ask: Ask, tool: str, arguments: dict[str, Any]) -> CallToolResu
     """
     sent = {name: value for name, value in arguments.items() if name not in ARGUMENTS}
     result = await ask(tool, sent)
-    kept = {name: value for name, value in result.items() if name not in LEFT_OUT.get(tool, ())}
+    kept = {**result, "boxes": _thinned(result["boxes"])} if "boxes" in result else result
     tracks = SHOWN[tool](result)
     blocks: list[ContentBlock] = []
     if tracks and arguments.get("pictures", True):
@@ -69,21 +69,32 @@ async def answer(ask: Ask, tool: str, arguments: dict[str, Any]) -> CallToolResu
     return answers.with_pictures(kept, blocks) if blocks else answers.success(kept)
 
 
+def _thinned(boxes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A few of a track's faces, first and last among them: where to look in a frame."""
+    chosen = boxes if len(boxes) <= MOST else [boxes[round(n * (len(boxes) - 1) / (MOST - 1))] for n in range(MOST)]
+    return [{name: box[name] for name in ("t_us", "x1", "y1", "x2", "y2", "quality")} for box in chosen]
+
+
 def _people(result: dict[str, Any]) -> list[int] | None:
     """The people a result names as candidates; None leaves the choice to the operation."""
-    item = result.get("item") if isinstance(result.get("item"), dict) else result
-    named = [row["person_id"] for row in (item or {}).get("candidates", ()) if row.get("person_id") is not None]
-    return named[:3] or None
+    asked = (result.get("item") or {}).get("asked") or [result]
+    named = [row["person_id"] for one in asked for row in one.get("candidates", ()) if row.get("person_id") is not None]
+    return list(dict.fromkeys(named))[:PEOPLE] or None
 
 
 async def _faces(ask: Ask, tracks: list[str], people: list[int] | None) -> list[ContentBlock]:
-    found = await ask("picture_list", {"tracks": tracks, "limit": MOST, "people": people})
-    blocks: list[ContentBlock] = []
-    for picture in found["pictures"]:
-        blocks += [TextContent(text=_label(picture)), _image(picture["jpeg_base64"])]
+    on_sheet = len(tracks) > MOST
+    found = await ask("picture_list", {"tracks": tracks, "limit": max(MOST, len(tracks)), "people": people, "sheet": on_sheet})
     others = "; ".join(f"{_who(row)} (track {row['track_id']}, {row['seconds']:.1f} s)" for row in found["beside"])
-    said = f"{len(found['pictures'])} pictures, each after its label. In the same picture meanwhile: {others or 'nobody else'}."
-    return [TextContent(text=said), *blocks]
+    said = f"{len(found['pictures'])} pictures, {'the first ones numbered on a sheet' if on_sheet else 'each after its label'}."
+    blocks: list[ContentBlock] = [TextContent(text=f"{said} In the same picture as the first track meanwhile: {others or 'nobody else'}.")]
+    if found["sheet_base64"]:
+        numbered = [picture for picture in found["pictures"] if picture["jpeg_base64"] is None]
+        blocks += [TextContent(text="\n".join(f"{n} {_label(picture)}" for n, picture in enumerate(numbered, 1))), _image(found["sheet_base64"])]
+    for picture in found["pictures"]:
+        if picture["jpeg_base64"] is not None:
+            blocks += [TextContent(text=_label(picture)), _image(picture["jpeg_base64"])]
+    return blocks
 
 
 def _label(picture: dict[str, Any]) -> str:

@@ -24,9 +24,7 @@ from tools.mcp.pictures import Ask
 LISTED = 50
 
 TEMPLATES = [
-    ResourceTemplate(
-        uri_template="rollcall://picture/{name}", name="picture", description="A kept face picture, by a track's `chip`.", mime_type="image/jpeg"
-    ),
+    ResourceTemplate(uri_template="rollcall://picture/{track}", name="picture", description="The best picture of a track.", mime_type="image/jpeg"),
     ResourceTemplate(
         uri_template="rollcall://frame/{track}", name="frame of a track", description="The frame around a track's face.", mime_type="image/jpeg"
     ),
@@ -63,6 +61,8 @@ async def read(ask: Ask, uri: str) -> ReadResourceResult:
     """
     try:
         operation, parameters = _asked(uri)
+        if operation == "media_read":
+            parameters = {"name": await _picture(ask, parameters["name"])}
         file = await ask(operation, parameters)
     except RollcallError as error:
         raise MCPError(INVALID_PARAMS, str(error), {"uri": uri, "code": error.code}) from error
@@ -70,6 +70,16 @@ async def read(ask: Ask, uri: str) -> ReadResourceResult:
         text = base64.b64decode(file["base64"]).decode(errors="replace")
         return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=file["mime_type"], text=text)])
     return ReadResourceResult(contents=[BlobResourceContents(uri=uri, mime_type=file["mime_type"], blob=file["base64"])])
+
+
+async def _picture(ask: Ask, track: str) -> str:
+    """The name of a track's best picture; a name stays itself."""
+    if not track.split("@")[0].isdigit():
+        return track
+    shown = await ask("track_show", {"track_id": track.split("@")[0]})
+    if not shown["picture"]:
+        raise BadInput(f"No picture of track {track} was kept.", f"Read rollcall://frame/{track} instead.")
+    return str(shown["picture"]).rsplit("/", 1)[-1]
 
 
 def _asked(uri: str) -> tuple[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ Spec = dict[str, dict[str, Any]]
 
 REVIEW = (
     "queue_next",
+    "queue_accept",
     "queue_skip",
     "track_show",
     "track_list",
@@ -19,9 +20,8 @@ REVIEW = (
     "cluster_reject",
     "track_assign",
     "track_reject",
+    "track_exclude",
     "track_split",
-    "propagate_preview",
-    "propagate_apply",
     "suggestion_list",
     "suggestion_accept",
     "decision_list",
