@@ -30,6 +30,18 @@ def waiting_about(database: Database, actor: str) -> set[tuple[int, int]]:
     return {(flat[n], flat[n + 1]) for row in rows for flat in [row["targets"]] for n in range(0, len(flat), 2)}
 
 
+def only_accepted_since(database: Database, actor: str, tracks: list[int], rev: int) -> int | None:
+    """The newest decision about some tracks after `rev`, when all of those since come from accepted proposals of one actor; None: others decided."""
+    found = database.row(
+        """SELECT max(decision_id) AS newest, bool_and(p.proposal_id IS NOT NULL) AS own FROM (
+               SELECT DISTINCT d.decision_id, d.batch FROM decision d JOIN coverage c USING (decision_id)
+               WHERE list_contains(?::BIGINT[], c.track_id) AND d.decision_id > ?) since
+           LEFT JOIN proposal p ON p.batch = since.batch AND p.actor = ? AND p.state = 'accepted'""",
+        [tracks, rev, actor],
+    )
+    return int(found["newest"]) if found and found["newest"] is not None and found["own"] else None
+
+
 def one(database: Database, proposal_id: int) -> dict[str, Any] | None:
     """One proposal."""
     found = database.row("SELECT * FROM proposal WHERE proposal_id = ?", [proposal_id])

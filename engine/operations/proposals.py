@@ -122,7 +122,7 @@ async def proposal_accept(context: Context, p: ProposalAccept) -> Accepted:
         said = row["parameters"].get("reason")
         sent = {**row["parameters"], "reason": f"Proposed by {row['actor']}" + (f": {said}" if said else "")}
         if row["rev"] is not None:
-            sent["rev"] = row["rev"]
+            sent["rev"] = await engine.in_thread(_seen, context, row)
         try:
             # The key makes a second acceptance of one proposal the same change, whatever happened after the first.
             done = await registry.invoke(engine, row["operation"], sent, actor=str(context.actor), idem_key=f"proposal-{proposal_id}")
@@ -158,6 +158,12 @@ def proposal_dismiss(context: Context, p: ProposalDismiss) -> Dismissed:
 def _decide(context: Context, proposal_id: int, state: str, batch: int | None, reason: str | None) -> None:
     with context.engine.database.write() as transaction:
         proposals.decide(transaction, proposal_id, state, str(context.actor), batch=batch, reason=reason)
+
+
+def _seen(context: Context, row: dict[str, Any]) -> int:
+    """The rev a proposal was made at; what was accepted from the same agent since is part of what it saw."""
+    newest = proposals.only_accepted_since(context.engine.database, row["actor"], row["targets"][::2], row["rev"])
+    return newest if newest is not None else int(row["rev"])
 
 
 def _waiting(context: Context, proposal_id: int) -> dict[str, Any]:
