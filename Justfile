@@ -20,6 +20,7 @@ lint:
 bench *args:
     uv run --frozen python -m tests.benchmarks.speed {{args}}
 
-# Write the generated operation spec.
+# Write the generated operation spec, and the golden file of the tools agents get from it.
 spec:
     uv run --frozen python -m engine.operations.spec
+    uv run --frozen python -m tests.test_mcp_tools

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.errors import BadInput
 
@@ -118,6 +118,54 @@ class TotalsSettings(Section):
     seed: int = Field(20260101, description="Seed of the draws.")
 
 
+class AgentLimits(Section):
+    mode: Literal["apply", "suggest", "read"] = Field(
+        "apply", description="What an agent's answers do: take effect, wait for a person's accept, or nothing, since it may only read."
+    )
+    allowed: str = Field("*", description="Comma-separated operations agents may change things with; names may end in *.")
+    min_probability: float = Field(
+        0.0, ge=0, le=1, description="An agent gives faces a known person's name only where the machine holds that at least this probable."
+    )
+    hour_budget: int = Field(2000, ge=0, description="Changes one agent may make in an hour.")
+    session_budget: int = Field(5000, ge=0, description="Changes one agent may make in a session.")
+    session_pause_s: float = Field(1800.0, gt=0, description="A pause between two changes that begins a new session.")
+
+
+class AgentSettings(AgentLimits):
+    port: int = Field(0, ge=0, le=65535, description="Port on 127.0.0.1 at which the engine serves agents over HTTP; 0 serves none.")
+    toolsets: str = Field("review", description="Toolsets offered over HTTP, comma-separated.")
+    read_only: bool = Field(False, description="Over HTTP, offer nothing that changes anything.")
+    query_s: float = Field(5.0, gt=0, le=600, description="Seconds a query in SQL may take.")
+    query_memory_mb: int = Field(256, ge=32, description="Memory a query in SQL may use.")
+    query_copied_rows: int = Field(2_000_000, ge=1, description="Rows of one view a query in SQL may look at.")
+    per: dict[str, dict[str, str | int | float]] = Field(
+        default_factory=dict, description="Limits of single agents, as [agents.per.NAME] in config.toml; what is not set there is as for all."
+    )
+
+    def limits(self, own: dict[str, Any]) -> AgentLimits:
+        """The limits of an agent that has some of its own.
+
+        Raises:
+            ValidationError: they are not such.
+        """
+        return AgentLimits.model_validate({**{key: getattr(self, key) for key in AgentLimits.model_fields}, **own})
+
+    @model_validator(mode="after")
+    def _every_agent_has_limits(self) -> AgentSettings:
+        for own in self.per.values():
+            self.limits(own)
+        return self
+
+
+class HookSettings(Section):
+    timeout_s: float = Field(10.0, gt=0, le=300, description="Seconds an address may take to answer a webhook.")
+    attempts: int = Field(8, ge=1, le=100, description="Attempts after which a delivery is given up, to be seen and retried by hand.")
+    first_pause_s: float = Field(5.0, gt=0, description="Pause after the first failed attempt.")
+    pause_factor: float = Field(4.0, ge=1, description="How many times longer each further pause is.")
+    longest_pause_s: float = Field(21600.0, gt=0, description="No pause is longer than this.")
+    keep_days: float = Field(30.0, ge=0, description="Days the record of a delivery that arrived is kept.")
+
+
 class Settings(Section):
     engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine process.")
     models: ModelSettings = Field(default_factory=ModelSettings, description="Which models run, and where.")
@@ -125,6 +173,8 @@ class Settings(Section):
     track: TrackSettings = Field(default_factory=TrackSettings, description="Tracks and the faces chosen from them.")
     identity: IdentitySettings = Field(default_factory=IdentitySettings, description="Who is who.")
     totals: TotalsSettings = Field(default_factory=TotalsSettings, description="Seconds and their intervals.")
+    agents: AgentSettings = Field(default_factory=AgentSettings, description="What agents may do, and where they are served.")
+    hooks: HookSettings = Field(default_factory=HookSettings, description="Webhooks.")
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -136,7 +136,7 @@ def test_no_acknowledged_decision_is_lost_to_kills(tmp_path: Path, clip: Path) -
                     continue  # the run was replaced between looking and deciding; nothing was promised
                 acknowledged[done["batch"]] = name
                 kills += _kill_one(client, running, moments, worker=False)
-            out, err = running.communicate(timeout=200)
+            _, err = running.communicate(timeout=200)
         assert running.returncode == 0, err
     assert kills >= 3, f"only {kills} kills met a running analysis"
     listed = {row["batch"]: row for row in client.call("decision_list", {"limit": 1000})["rows"] if row["verb"] == "assign"}
