@@ -32,3 +32,14 @@ def chip_of(database: Database, track_id: int) -> str | None:
     """Name of a track's best picture in the media folder; None when there is no such track or it has none."""
     found = database.row("SELECT chip FROM track WHERE track_id = ?", [track_id])
     return None if found is None else found["chip"]
+
+
+def chip_of_person(database: Database, person_id: int) -> str | None:
+    """The best picture of a person in the analyses their episodes show; None when there is none."""
+    found = database.row(
+        """SELECT t.chip FROM assignment a JOIN episode e ON e.episode_id = a.episode_id AND e.active_run_id = a.run_id
+           JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
+           WHERE a.person_id = ? AND t.chip IS NOT NULL ORDER BY t.quality DESC, t.track_id LIMIT 1""",
+        [person_id],
+    )
+    return None if found is None else found["chip"]

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from engine.errors import BadInput, BadMedia, NotFound
 from engine.models.base import Image
-from engine.operations.common import EpisodeRef, episode_of
+from engine.operations.common import EpisodeRef, episode_of, person_of
 from engine.operations.registry import Context, Params, Result, operation
 from engine.sources.frame import Frame
 from engine.sources.probe import MICROSECONDS, MediaInfo
@@ -36,6 +36,7 @@ class Picture(Result):
 class PictureRead(Params):
     chip: str | None = Field(None, description="Name of the picture, as lists of tracks give it.", json_schema_extra={"positional": True})
     track: str | None = Field(None, description="A track instead: its best picture is given.")
+    person: int | None = Field(None, description="A person instead, by id: their best picture in the library is given.")
     size: int = Field(192, ge=8, le=512, description="Longest side, pixels; never enlarged.")
     middle: float = Field(1.0, gt=0.2, le=1.0, description="Share of the picture's sides around its middle that is given; the face takes about half.")
     form: Form = Field("jpeg", description="`rgb` for those who cannot decode.")
@@ -47,8 +48,8 @@ class PictureOut(Picture):
 
 @operation("read", "review", params=PictureRead, result=PictureOut)
 def picture_read(context: Context, p: PictureRead) -> PictureOut:
-    """Give the pixels of a face's picture, by its name or by the track it stands for."""
-    chip = p.chip or _chip_of(context, p.track)
+    """Give the pixels of a face's picture, by its name or by the track or person it stands for."""
+    chip = p.chip or (_chip_of_person(context, p.person) if p.person is not None else _chip_of(context, p.track))
     if not CHIP.fullmatch(chip):
         raise BadInput(f"{chip!r} is not the name of a picture.", "Pass `chip` as a list of tracks gives it.")
     try:
@@ -70,10 +71,17 @@ def picture_read(context: Context, p: PictureRead) -> PictureOut:
 def _chip_of(context: Context, track: str | None) -> str:
     match = TRACK.fullmatch(track or "")
     if match is None:
-        raise BadInput("Neither a picture nor a track was named.", "Give `chip`, or `track`.")
+        raise BadInput("Neither a picture, a track nor a person was named.", "Give `chip`, `track` or `person`.")
     chip = moments.chip_of(context.engine.database, int(match[1]))
     if chip is None:
         raise NotFound(f"There is no picture of track {match[1]}.", "`rollcall track list --episode EPISODE` shows which tracks have one.")
+    return chip
+
+
+def _chip_of_person(context: Context, person_id: int) -> str:
+    chip = moments.chip_of_person(context.engine.database, person_of(context.engine, person_id)["person_id"])
+    if chip is None:
+        raise NotFound(f"There is no picture of person {person_id}.", "They have not been seen in any analysed episode.")
     return chip
 
 

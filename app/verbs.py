@@ -1,0 +1,134 @@
+"""What screens do through the engine: ask, write, undo and redo, all with the same words when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import RollcallError
+
+if TYPE_CHECKING:
+    from app.app import RollcallApp
+
+Answer = dict[str, Any]
+MOST = 100_000
+"""Rows a screen reads of one list."""
+
+
+async def asked(app: RollcallApp, operation: str, /, **parameters: Any) -> Answer | None:
+    """The answer, or None after the operator was told why there is none."""
+    try:
+        return await app.link.ask(operation, **parameters)
+    except RollcallError as error:
+        app.complain(error)
+        return None
+
+
+async def every(app: RollcallApp, operation: str, /, **parameters: Any) -> list[Answer]:
+    """All rows of a list.
+
+    Raises:
+        RollcallError: what the operation raised.
+    """
+    rows: list[Answer] = []
+    cursor = None
+    while True:
+        page = await app.link.ask(operation, **parameters, limit=1000, cursor=cursor)
+        rows += page["rows"]
+        cursor = page.get("next_cursor")
+        if cursor is None or len(rows) >= MOST:
+            return rows
+
+
+async def run(app: RollcallApp, operation: str, /, *, said: str = "", **parameters: Any) -> Answer | None:
+    """Run a writing operation and tell what came of it; None when it was refused."""
+    answer = await asked(app, operation, **parameters)
+    if answer is not None:
+        tell(app, answer, said or _sentence(operation))
+    return answer
+
+
+def tell(app: RollcallApp, answer: Answer, said: str) -> None:
+    """A toast: what was done, what it kept, and how to take it back."""
+    notes = [*answer.get("kept", ()), *answer.get("notes", ())]
+    if answer.get("dry_run"):
+        app.say(" ".join([f"Tried only: {said}", *_moved(answer), *notes]), title="nothing was changed")
+        return
+    if answer.get("batch") is not None:
+        app.undone.clear()
+        said = f"{said} u undoes it."
+    app.say(" ".join([said, *_moved(answer), *notes]))
+
+
+def _moved(answer: Answer) -> list[str]:
+    """How people's seconds changed."""
+    return [
+        f"{row['name']}: {row['before_s']:.1f} → {row['after_s']:.1f} s." for row in answer.get("people", ()) if row["before_s"] != row["after_s"]
+    ][:3]
+
+
+def _sentence(operation: str) -> str:
+    noun, verb = operation.split("_", 1)
+    return f"Done: {noun} {verb}."
+
+
+def form(app: RollcallApp, operation: str, known: dict[str, Any], then: Callable[[Answer], None] | None = None) -> None:
+    """Open the form of an operation with what is known filled in."""
+    from app.screens.form import Form
+
+    app.push_screen(Form(app.operations[operation], known), lambda answer: then(answer) if then and answer is not None else None)
+
+
+async def undo(app: RollcallApp) -> None:
+    """Undo this operator's newest decision that still stands."""
+    newest = await newest_batch(app)
+    if newest is None:
+        app.say("There is no decision of yours to undo. A (audit) shows everybody's.", severity="warning")
+        return
+    await undo_batch(app, newest["batch"], described(newest))
+
+
+async def undo_batch(app: RollcallApp, batch: int, what: str) -> None:
+    """Undo a batch; when later decisions build on it, ask whether they go too."""
+    try:
+        answer = await app.link.ask("decision_undo", batch=batch)
+    except RollcallError as error:
+        if error.code != "conflict" or not error.data.get("dependents"):
+            app.complain(error)
+            return
+        from app.screens.ask import Ask
+
+        if not await app.push_screen_wait(Ask(str(error), "Undo those that build on it too?")):
+            return
+        found = await asked(app, "decision_undo", batch=batch, with_dependents=True)
+        if found is None:
+            return
+        answer = found
+    app.undone.append(batch)
+    tell(app, {**answer, "batch": None}, f"Undone: {what} U does it again.")
+
+
+async def redo(app: RollcallApp) -> None:
+    """Redo what was undone last."""
+    if not app.undone:
+        app.say("There is nothing to redo here; A (audit) redoes older ones.", severity="warning")
+        return
+    answer = await asked(app, "decision_redo", batch=app.undone[-1])
+    if answer is not None:
+        app.undone.pop()
+        tell(app, {**answer, "batch": None}, "Done again. u undoes it.")
+
+
+async def newest_batch(app: RollcallApp) -> Answer | None:
+    """This operator's newest decision that is neither undone nor an undo."""
+    answer = await asked(app, "decision_list", actor=app.link.actor, limit=50)
+    for row in (answer or {"rows": ()})["rows"]:
+        if row.get("voided_by") is None and row.get("verb") not in ("undo", "redo"):
+            found: Answer = row
+            return found
+    return None
+
+
+def described(decision: Answer) -> str:
+    """A decision in a sentence."""
+    return str(decision.get("sentence") or f"{decision.get('verb', 'decision')} {decision.get('decision', '')}".strip() + ".")
