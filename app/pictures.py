@@ -56,6 +56,7 @@ class Pictures:
         self._bytes = 0
         self._wanted: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
         self._asked: set[tuple[Any, ...]] = set()
+        self._drawn: dict[tuple[int, int, int, bool], tuple[Picture, list[list[Segment]]]] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
     def face(self, *, size: int, chip: str | None = None, track: str | None = None, person: int | None = None) -> Picture | None:
@@ -69,13 +70,18 @@ class Pictures:
         """The frame on screen at a time."""
         return self._get(("frame", episode, t_us, width), "frame_read", {"episode": episode, "at_s": t_us / 1e6, "width": width, "form": "rgb"})
 
-    def known_missing(self, **source: Any) -> bool:
-        """Whether we asked and there is none."""
-        return any(
-            key[0] == "face" and self._kept[key] is None
-            for key in self._kept
-            if key[1:4] == tuple(source.get(n) for n in ("chip", "track", "person"))
-        )
+    def drawn(self, source: dict[str, Any], columns: int, rows: int, plain: bool = False) -> list[list[Segment]] | None:
+        """A face as lines of half blocks, kept as drawn; None while it is on its way, or when there is none."""
+        face = self.face(size=columns, **source)
+        if face is None:
+            return None
+        key = (id(face), columns, rows, plain)
+        if key not in self._drawn:
+            if len(self._drawn) > 400:
+                self._drawn.clear()
+            # The picture is kept beside its lines, so that its id is not given to another one meanwhile.
+            self._drawn[key] = (face, blocks(face, columns, rows, plain))
+        return self._drawn[key][1]
 
     def forget_people(self) -> None:
         """Drop the pictures that stand for people: which face that is may have changed."""

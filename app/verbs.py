@@ -132,3 +132,26 @@ async def newest_batch(app: RollcallApp) -> Answer | None:
 def described(decision: Answer) -> str:
     """A decision in a sentence."""
     return str(decision.get("sentence") or f"{decision.get('verb', 'decision')} {decision.get('decision', '')}".strip() + ".")
+
+
+def parameters(app: RollcallApp, operation: str) -> set[str]:
+    """Names of an operation's parameters."""
+    return set(app.operations.get(operation, {}).get("parameters", {}).get("properties", ()))
+
+
+def accepted(app: RollcallApp, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Of what is known, what the operation takes; what was left empty or false is not sent."""
+    names = parameters(app, operation)
+    return {name: inner for name, inner in given.items() if name in names and inner is not None and inner is not False}
+
+
+async def name_person(app: RollcallApp, person: Answer) -> Answer | None:
+    """Ask for a person's name and give it."""
+    from app.screens.ask import OneLine
+
+    unknown = person.get("kind") == "unknown" or str(person["name"]).startswith("Unknown ")
+    question = f"Who is {person['name']}?" if unknown else f"Rename {person['name']} to:"
+    name = await app.push_screen_wait(OneLine(question, "" if unknown else person["name"], "enter names them in every episode, esc leaves it"))
+    if name is None:
+        return None
+    return await run(app, "person_rename", said=f"{person['name']} is {name} from now on.", person_id=person["person_id"], name=name)

@@ -11,9 +11,9 @@ from textual.containers import Horizontal
 from app import verbs
 from app.link import News
 from app.paint import Line, clean, clock, fit, interval, meter, percent, right, size, span, wrap
-from app.pictures import blocks
 from app.screens.base import Place, bindings
 from app.widgets.panel import Panel
+from app.widgets.picture import picture_lines
 from app.widgets.rows import Rows
 
 WIDE = 110
@@ -168,8 +168,7 @@ class Library(Place):
         full = max((person["visual_high_s"] for person in people), default=0.0)
         lines: list[Line] = []
         for person in people[: max(1, height // (FACE[1] + 1))]:
-            face = self.rollcall.pictures.face(person=person["person_id"], size=FACE[0])
-            picture = blocks(face, *FACE, plain=self.rollcall.ink.plain) if face else [[(" " * FACE[0], "text")] for _ in range(FACE[1])]
+            picture = picture_lines(self.rollcall, {"person": person["person_id"]}, *FACE)
             room = width - FACE[0] - 2
             bar = interval(person["visual_low_s"], person["visual_s"], person["visual_high_s"], full, room)
             texts: list[Line] = [
