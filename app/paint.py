@@ -120,14 +120,18 @@ def meter(share: float, width: int) -> str:
     return fit("█" * whole + (EIGHTHS[rest] if rest else ""), width)
 
 
+BAR = "▆"
+"""A bar that leaves air above it, so that bars in a list stay apart."""
+
+
 def interval(low: float, value: float, high: float, full: float, width: int) -> Line:
-    """A bar from 0 to `value` whose part in doubt (low..high) is lighter: what is sure, what is expected, what may be."""
+    """A bar from 0 to `high`: what is sure (up to `low`), what is expected beyond that (up to `value`), what is possible (up to `high`)."""
     if full <= 0 or width <= 0:
         return [(" " * max(0, width), "text")]
     a, b, c = (min(width, round(x / full * width)) for x in (min(low, value), value, max(high, value)))
     b = max(b, 1 if value > 0 else 0)
     a, c = min(a, b), max(b, c)
-    return [("█" * a, "accent"), ("▓" * (b - a), "soft"), ("░" * (c - b), "soft"), (" " * (width - c), "text")]
+    return [(BAR * a, "accent"), ("▅" * (b - a), "soft"), ("▂" * (c - b), "soft"), (" " * (width - c), "text")]
 
 
 def spread(start: float, end: float, low: float, high: float, width: int) -> tuple[int, int]:

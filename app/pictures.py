@@ -166,3 +166,26 @@ def fitted(width: int, height: int, columns: int, rows: int) -> tuple[int, int]:
     if columns * height <= rows * 2 * width:
         return max(1, columns), max(1, round(columns * height / width / 2))
     return max(1, round(rows * 2 * width / height)), max(1, rows)
+
+
+def scaled(picture: Picture, width: int, height: int) -> Picture:
+    """The picture at exactly the pixels that are drawn, so that a box's edge is one of them wide."""
+    across = [min(picture.width - 1, (2 * x + 1) * picture.width // (2 * width)) * 3 for x in range(width)]
+    lines = []
+    for y in range(height):
+        at = min(picture.height - 1, (2 * y + 1) * picture.height // (2 * height)) * picture.width * 3
+        lines.append(b"".join(picture.pixels[at + x : at + x + 3] for x in across))
+    return Picture(width, height, b"".join(lines), picture.t_us)
+
+
+def boxed(picture: Picture, boxes: list[tuple[tuple[float, float, float, float], tuple[int, ...]]]) -> Picture:
+    """The picture with the edges of boxes in it."""
+    pixels = bytearray(picture.pixels)
+    width, height = picture.width, picture.height
+    for (x1, y1, x2, y2), colour in boxes:
+        left, top = max(0, min(width - 1, round(x1 * width))), max(0, min(height - 1, round(y1 * height)))
+        end, low = max(0, min(width - 1, round(x2 * width))), max(0, min(height - 1, round(y2 * height)))
+        points = [(x, y) for x in range(left, end + 1) for y in (top, low)] + [(x, y) for y in range(top, low + 1) for x in (left, end)]
+        for x, y in points:
+            pixels[(y * width + x) * 3 : (y * width + x) * 3 + 3] = bytes(colour)
+    return Picture(width, height, bytes(pixels), picture.t_us)

@@ -11,8 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from app import verbs
-from app.paint import Line, clean, clock, fit, percent, right, spread
-from app.pictures import Picture, blocks, fitted
+from app.paint import Line, clean, clock, fit, right, spread
+from app.pictures import blocks, boxed, fitted, scaled
 from app.screens.base import bindings
 from app.screens.tab import Tab
 from app.widgets.panel import Panel
@@ -112,7 +112,7 @@ class Detections(Tab):
         boxes = [(row, row is self.rows.current) for row in self.rows.rows]
         ink = self.rollcall.ink
         colours = [tuple(bytes.fromhex(ink.colours[name][1:])) for name in ("text", "accent")]
-        drawn = _boxed(_scaled(picture, columns, 2 * rows), [(_edges(row), colours[held]) for row, held in boxes])
+        drawn = boxed(scaled(picture, columns, 2 * rows), [(_edges(row), colours[held]) for row, held in boxes])
         lines: list[Line] = list(blocks(drawn, columns, rows, ink.plain))
         for row, held in boxes:
             x, y = round(row["x1"] * columns), round(row["y1"] * rows) - 1
@@ -120,7 +120,7 @@ class Detections(Tab):
             if 0 <= y < len(lines):
                 lines[y] = _over(lines[y], columns, max(0, x), ink.strip([(name, "accent" if held else "text")], len(name), "bar"))
         margin = (" " * ((width - columns) // 2), "text")
-        return [[margin, *line] for line in lines]
+        return [*([[]] * ((height - rows) // 2)), *[[margin, *line] for line in lines]]
 
     def _draw_line(self, width: int, height: int) -> list[Line]:
         if not self._shots:
@@ -201,36 +201,9 @@ class Detections(Tab):
             return
         self.episode.action_show("tracks")
 
-    def summary(self, row: dict[str, Any]) -> str:
-        """A box in words."""
-        return f"{row['person'] or 'unidentified'}, score {percent(row['score'])}"
-
 
 def _edges(row: dict[str, Any]) -> tuple[float, float, float, float]:
     return row["x1"], row["y1"], row["x2"], row["y2"]
-
-
-def _scaled(picture: Picture, width: int, height: int) -> Picture:
-    """The picture at exactly the pixels that are drawn, so that a box's edge is one of them wide."""
-    across = [min(picture.width - 1, (2 * x + 1) * picture.width // (2 * width)) * 3 for x in range(width)]
-    lines = []
-    for y in range(height):
-        at = min(picture.height - 1, (2 * y + 1) * picture.height // (2 * height)) * picture.width * 3
-        lines.append(b"".join(picture.pixels[at + x : at + x + 3] for x in across))
-    return Picture(width, height, b"".join(lines), picture.t_us)
-
-
-def _boxed(picture: Picture, boxes: list[tuple[tuple[float, float, float, float], tuple[int, ...]]]) -> Picture:
-    """The picture with the edges of boxes in it."""
-    pixels = bytearray(picture.pixels)
-    width, height = picture.width, picture.height
-    for (x1, y1, x2, y2), colour in boxes:
-        left, top = max(0, min(width - 1, round(x1 * width))), max(0, min(height - 1, round(y1 * height)))
-        end, low = max(0, min(width - 1, round(x2 * width))), max(0, min(height - 1, round(y2 * height)))
-        points = [(x, y) for x in range(left, end + 1) for y in (top, low)] + [(x, y) for y in range(top, low + 1) for x in (left, end)]
-        for x, y in points:
-            pixels[(y * width + x) * 3 : (y * width + x) * 3 + 3] = bytes(colour)
-    return Picture(width, height, bytes(pixels), picture.t_us)
 
 
 def _over(line: Line, columns: int, x: int, words: Strip) -> Line:

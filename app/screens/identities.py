@@ -242,4 +242,4 @@ def _face(member: dict[str, Any]) -> dict[str, Any]:
     ref = str(member.get("ref") or member["track_id"])
     source = {"chip": member["chip"]} if member.get("chip") else {"track": str(member["track_id"])}
     mark = "≠" if member["mixed"] else ""
-    return {"key": ref, **source, "caption": (f"{percent(member['probability'])} {clock(member['start_us'])}{mark}",), "member": member}
+    return {"key": ref, **source, "caption": (f"{clock(member['start_us'])[:-3]} {percent(member['probability'])}{mark}",), "member": member}

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from app import verbs
-from app.paint import Line, clean, clock, fit, interval, right, span, spread, wrap
+from app.paint import BAR, Line, clean, clock, fit, interval, right, span, spread, wrap
 from app.screens.base import bindings
 from app.screens.tab import Tab
 from app.widgets.panel import Panel
@@ -76,7 +76,7 @@ class Results(Tab):
     def _head(self, width: int) -> Line:
         names = fit("  person", NAME + 2)
         bars = max(6, width - NAME - FIGURES - 3)
-        return [(names + fit("on screen: █ sure ▓ expected ░ possible", bars) + right("seconds", 9) + right("95 %", 12) + right("alone", 8), "faint")]
+        return [(names + fit("on screen: ▆ sure ▅ expected ▂ possible", bars) + right("seconds", 9) + right("95 %", 12) + right("alone", 8), "faint")]
 
     def _line(self, row: dict[str, Any], width: int) -> Line:
         people = self._totals["people"] if self._totals else []
@@ -122,10 +122,10 @@ class Results(Tab):
         cells = ["─"] * width
         for stretch in found["stretches"]:
             a, b = spread(stretch["start_us"], stretch["end_us"], 0, length, width)
-            cells[a:b] = "█" * (b - a)
+            cells[a:b] = BAR * (b - a)
         pieces: list[tuple[str, str]] = []
         for cell in cells:
-            ink = "accent" if cell == "█" else "faint"
+            ink = "accent" if cell == BAR else "faint"
             if pieces and pieces[-1][1] == ink:
                 pieces[-1] = (pieces[-1][0] + cell, ink)
             else:

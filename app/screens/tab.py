@@ -19,7 +19,7 @@ class Tab(Horizontal):
 
     title: ClassVar[str] = ""
     places: ClassVar[tuple[str, ...]] = ()
-    DEFAULT_CSS = "Tab { height: 1fr; display: none; } Tab.shown { display: block; layout: horizontal; }"
+    DEFAULT_CSS = "Tab { height: 1fr; display: none; } Tab.shown { display: block; }"
 
     @property
     def rollcall(self) -> RollcallApp:

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from app import facing, verbs
 from app.facing import Target
-from app.paint import Line, clean, clock, fit, percent, right, span, spread
+from app.paint import BAR, Line, clean, clock, fit, percent, right, span, spread
 from app.screens.base import bindings
 from app.screens.tab import Tab
 from app.widgets.panel import Panel
@@ -167,7 +167,7 @@ class Tracks(Tab):
         line: list[tuple[str, str]] = [(right(clock(row.start_us), 9), "dim"), (" ", "text")]
         low, high = (shot.start_us, shot.end_us) if shot else (row.start_us, row.end_us)
         a, b = spread(row.start_us, row.end_us, low, high, bars)
-        line += [("·" * a, "faint"), ("█" * (b - a), "accent" if row.person_id is not None else "soft"), ("·" * (bars - b), "faint"), (" ", "text")]
+        line += [("·" * a, "faint"), (BAR * (b - a), "accent" if row.person_id is not None else "soft"), ("·" * (bars - b), "faint"), (" ", "text")]
         line += [(fit(row.person, name), "text" if row.person_id is not None else "dim"), (right(percent(row.probability), 5), "dim")]
         return [*line, (" " + badges(row.source, row.mixed, row.locked), "accent")]
 
