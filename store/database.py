@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -40,6 +40,10 @@ class Transaction:
         """Rows as this transaction sees them."""
         return _rows(self._cursor, sql, parameters)
 
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """A bulk read as this transaction sees it."""
+        return self._cursor.sql(sql, params=list(parameters)).to_arrow_table()
+
     def next_id(self, table: str, column: str) -> int:
         """The next id, never one that was given before, even to what is gone; a crash before the commit burns nothing."""
         if counted := self.rows("SELECT last FROM counter WHERE name = ?", [table]):
@@ -64,6 +68,14 @@ class Transaction:
             self.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming')
         finally:
             self._cursor.unregister("incoming")
+
+
+class Reader(Protocol):
+    """Whatever answers queries: the database, or a transaction that sees what it has not committed yet."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]: ...
+
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table: ...
 
 
 class Command:
@@ -194,6 +206,12 @@ class Database:
                         self.journal.append({"abort": key})
                     raise
             commit_point("command.committed")
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the writer lane around several steps: what is read in the block is what its transactions change."""
+        with self._writer:
+            yield
 
     def lost(self) -> bool:
         """Whether the library was deleted or replaced under us: what is written now would be gone with it."""

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from importlib import import_module
 
-MODULES = ("shows", "episodes", "people", "jobs", "tracks", "moments", "pictures", "totals", "exports", "models", "health")
+MODULES = (
+    "shows",
+    "episodes",
+    "people",
+    "jobs",
+    "tracks",
+    "moments",
+    "pictures",
+    "review",
+    "clusters",
+    "decisions",
+    "runs",
+    "totals",
+    "exports",
+    "models",
+    "health",
+)
 
 
 def load() -> None:

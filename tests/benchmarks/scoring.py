@@ -88,6 +88,12 @@ def score(result: Result, truth: Truth) -> Score:
     return total
 
 
+def truth_of_tracks(result: Result, truth: Truth) -> NDArray[np.int64]:
+    """(tracks,) the truth person most faces of each track show, -1 for none."""
+    total = Score()
+    return _tracks(result, truth, _match(result, truth, total), total)
+
+
 def _match(result: Result, truth: Truth, total: Score) -> _Matched:
     """Detections and truth faces frame by frame."""
     detections = result.episode.detections

@@ -1,0 +1,113 @@
+"""What every change to labels shares: a dry run, the newest decision the asker has seen, one batch, and an answer that says what it did."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from engine.operations.registry import Context, Params, Result
+from engine.review.draft import Plan
+from engine.review.fold import Piece
+
+if TYPE_CHECKING:
+    from engine.review.desk import Outcome
+
+LISTED = 20
+"""People whose seconds an answer lists, those that change most."""
+
+
+class Change(Params):
+    """Parameters every change takes."""
+
+    dry_run: bool = Field(False, description="Say what it would change, and change nothing.")
+    reason: str | None = Field(None, max_length=500, description="Why, for the audit.")
+
+
+class ChangeSeen(Change):
+    """A change to something the asker has looked at."""
+
+    rev: int | None = Field(None, ge=0, description="The `rev` you saw; refused when somebody has decided about the target since.")
+    force: bool = Field(False, description="Change locked faces too; people only.")
+
+
+class PersonSeconds(Result):
+    person_id: int | None = Field(description="Null: nobody who can be named.")
+    name: str
+    before_s: float = Field(description="Seconds of tracks labelled theirs in the episodes concerned.")
+    after_s: float
+
+
+class Changed(Result):
+    dry_run: bool
+    batch: int | None = Field(description="Give it to decision_undo to take all of this back.")
+    decisions: list[int]
+    episodes: list[int]
+    tracks: int = Field(description="Tracks whose label, lock or cluster changes.")
+    seconds: float = Field(description="Seconds of them.")
+    people: list[PersonSeconds]
+    kept: list[str] = Field(description="What keeps its label although it was meant.")
+    notes: list[str]
+    rev: int = Field(description="The rev of the targets from now on.")
+
+
+def change(context: Context, op: str, p: Change, make: Callable[[], Plan]) -> Changed:
+    """Plan a batch and write it, or only say what it would do.
+
+    Args:
+        make: reads the present labels and returns the plan, or raises; it is called while nobody else can write.
+    """
+    engine, actor = context.engine, str(context.actor)
+    if p.dry_run:
+        with engine.database.exclusive():
+            plan = make()
+            return _answer(context, plan, engine.review.preview(plan, actor, p.reason), dry_run=True)
+    with engine.database.exclusive():
+        outcome = None
+        with context.command(op, p) as command:
+            if command.replayed is not None:
+                return Changed.model_validate(command.replayed)
+            plan = make()
+            outcome = engine.review.write(command.transaction, plan, actor, p.reason, context.idem_key)
+            answer = _answer(context, plan, outcome, dry_run=False)
+            command.result = answer.model_dump(mode="json")
+        engine.review.settle(outcome)
+    context.decided.update(outcome.after)
+    return answer
+
+
+def _answer(context: Context, plan: Plan, outcome: Outcome, *, dry_run: bool) -> Changed:
+    pairs = outcome.changed()
+    ids = [d.decision_id for d in outcome.decisions]
+    return Changed(
+        dry_run=dry_run,
+        batch=None if dry_run or not ids else ids[0],
+        decisions=[] if dry_run else ids,
+        episodes=sorted(outcome.after),
+        tracks=len({piece.track_id for piece, _ in pairs}),
+        seconds=round(sum(piece.seconds for piece, _ in pairs), 3),
+        people=_people(context, outcome, pairs),
+        kept=plan.kept,
+        notes=plan.notes,
+        rev=plan.rev if dry_run else max(ids, default=plan.rev),
+    )
+
+
+def _people(context: Context, outcome: Outcome, pairs: list[tuple[Piece, Piece]]) -> list[PersonSeconds]:
+    """Seconds before and after of those whose labels change."""
+    moved = {piece.person_id for pair in pairs for piece in pair if not piece.excluded}
+    before: dict[int | None, float] = defaultdict(float)
+    after: dict[int | None, float] = defaultdict(float)
+    for states, held in ((outcome.before, before), (outcome.after, after)):
+        for state in states.values():
+            for piece in state.all_pieces():
+                if piece.person_id in moved and not piece.excluded:
+                    held[piece.person_id] += piece.seconds
+    rows = [
+        PersonSeconds(person_id=person, name=context.engine.review.called(person), before_s=round(before[person], 3), after_s=round(after[person], 3))
+        for person in moved
+    ]
+    rows = [row for row in rows if row.before_s != row.after_s]
+    return sorted(rows, key=lambda row: (-abs(row.after_s - row.before_s), row.person_id or 0))[:LISTED]

@@ -1,0 +1,161 @@
+"""A reviewer who answers truthfully, on an episode held in memory with the rules of review: what was decided stays, machine labels never
+change silently, a decision about a cluster covers the members it had.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import IdentitySettings
+from engine.identity.cluster import cluster
+from engine.identity.gallery import match
+from engine.identity.persons import decide
+from engine.identity.similarity import evidence
+from engine.review.queue import Sheet, Unit, units
+from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, refit
+from tests.benchmarks.episodes import STEP_US, Made, calibration
+
+SIZES = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+"""Seconds at which a cluster of nobody known is as likely to be asked for as not: the candidates the answers choose from."""
+
+
+@dataclass
+class Desk:
+    """An episode under review. people: cast member of each position among the people named so far."""
+
+    made: Made
+    ground: Ground
+    track: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    cluster: NDArray[np.int64]
+    person: NDArray[np.int64]
+    how: NDArray[np.int8]
+    rejected: NDArray[np.bool_]
+    people: list[int]
+    truth: NDArray[np.int64]
+    whole: NDArray[np.bool_]  # tracks whose stretches were labelled one by one
+    actions: int = 0
+    newcomers: tuple[float, float] = (2.0, 2.0)
+
+    @classmethod
+    def open(cls, made: Made, settings: IdentitySettings) -> Desk:
+        """Run the identity stages; labels are what the machine makes of them."""
+        episode, curve = made.episode, calibration()
+        found = evidence(episode, curve, settings)
+        clustering = cluster(episode, found, settings)
+        posterior = match(episode, clustering, found, made.gallery, curve, settings)
+        decisions = decide(episode, clustering, posterior, settings)
+        clusters, known = clustering.clusters.num_rows, len(made.known)
+        matches = np.zeros((clusters, known + 1))
+        who = posterior["candidate"].to_numpy()
+        matches[posterior["cluster"].to_numpy(), np.where(who >= 0, who, known)] = posterior["probability"].to_numpy()
+        candidate = decisions["candidate"].to_numpy()
+        label = np.where(candidate >= 0, candidate, NOBODY)[clustering.label].astype(np.int64)
+        count = len(label)
+        tracks = episode.tracks
+        seconds = (tracks["end_us"].to_numpy() - tracks["start_us"].to_numpy()) / 1e6
+        best = made.of_detection[tracks["best_det"].to_numpy()]
+        return cls(
+            made,
+            Ground.of(episode, found, clustering.membership, matches),
+            np.arange(count),
+            seconds,
+            clustering.label.astype(np.int64),
+            label,
+            np.zeros(count, np.int8),
+            np.zeros((count, known), bool),
+            made.known.tolist(),
+            np.where(best < made.cast, best, NOBODY),
+            np.zeros(count, bool),
+        )
+
+    def standing(self) -> Standing:
+        return Standing(self.track, self.seconds, self.cluster, self.person, self.how, self.rejected, len(self.people))
+
+    def units(self) -> list[Unit]:
+        """What there is to ask now."""
+        new, old = self.newcomers
+        belief = refit(self.ground, self.standing(), IdentitySettings(), new / (new + old))
+        return units(self.standing(), belief, self.wanted(), self.mixed())
+
+    def wanted(self) -> NDArray[np.float64]:
+        """(clusters,) probability that a cluster of nobody known is somebody to be named: the longer, the likelier."""
+        held = np.bincount(self.cluster, weights=self.seconds, minlength=len(self.ground.match))
+        result: NDArray[np.float64] = held / (held + 4.0)
+        return result
+
+    def mixed(self) -> NDArray[np.bool_]:
+        flagged: NDArray[np.bool_] = self.made.episode.tracks["mixed"].to_numpy(zero_copy_only=False) & ~self.whole
+        return flagged
+
+    def position(self, cast: int) -> int:
+        """Where a cast member stands among the people named; named now if they were not."""
+        if cast < 0:
+            return NOBODY
+        if cast not in self.people:
+            self.people.append(cast)
+            self.rejected = np.concatenate([self.rejected, np.zeros((len(self.rejected), 1), bool)], axis=1)
+        return self.people.index(cast)
+
+    def answer(self, sheet: Sheet) -> None:
+        """Answer a sheet truthfully: one action for all that is as proposed, and one for each thing that has to be answered otherwise."""
+        self.actions += 1
+        fits = False
+        others = 0
+        for unit in sheet.units:
+            if unit.kind == "mixed":
+                others += max(1, len(np.unique(self.made.of_detection[self._detections(int(unit.shown[0]))])))
+                self.whole[unit.shown] = True
+                self._label(unit.shown, int(self.truth[unit.shown[0]]), ITSELF)
+                continue
+            proposed = self.people[unit.proposed] if unit.proposed >= 0 else NOBODY
+            shown = self.truth[unit.shown]
+            values, counts = np.unique(shown, return_counts=True)
+            most = proposed if (shown == proposed).sum() == counts.max() else int(values[counts.argmax()])
+            if unit.open:
+                self._learn(most)
+            self._label(np.setdiff1d(unit.rows, unit.shown), most, WITH_CLUSTER)
+            self._label(unit.shown[shown == most], most, ITSELF)
+            aside = unit.shown[shown != most]
+            for row in aside:
+                self._label(np.array([row]), int(self.truth[row]), ITSELF)
+            fits |= most == proposed
+            others += (most != proposed) + len(aside)
+        # Where nothing is as proposed, the first answer is the sheet's own action.
+        self.actions += others if fits else max(others - 1, 0)
+
+    def _learn(self, most: int) -> None:
+        old = most in self.people
+        new = self.newcomers
+        self.newcomers = (new[0] + (not old), new[1] + old)
+
+    def _label(self, rows: NDArray[np.int64], cast: int, how: int) -> None:
+        if len(rows):
+            rows = rows[self.how[rows] <= how]
+            self.person[rows], self.how[rows] = self.position(cast), how
+
+    def _detections(self, track: int) -> NDArray[np.int64]:
+        return np.flatnonzero(self.made.episode.detections["track"].to_numpy() == track)
+
+    def correct(self) -> tuple[float, float]:
+        """Share of truth face-seconds with the right label: of all faces, and of the cast's."""
+        made = self.made
+        named = np.append(np.array(self.people + [NOBODY], np.int64)[self.person], NOBODY)
+        got = named[made.face_track]
+        cast = made.face_person < made.cast
+        right = np.where(cast, got == made.face_person, got < 0)
+        right |= np.append(self.whole, False)[made.face_track]
+        return float(right.mean()), float(right[cast].mean())
+
+    def ceiling(self) -> tuple[float, float]:
+        """The same if every face that was found had its right label."""
+        made = self.made
+        cast = made.face_person < made.cast
+        found = (made.face_track >= 0) | ~cast
+        return float(found.mean()), float(found[cast].mean())
+
+
+SECONDS_PER_FACE = STEP_US / 1e6
