@@ -59,7 +59,6 @@ class RollcallApp(App[None]):
         self.rumour = ""
         self.running = ""
         self.jobs: dict[int, dict[str, Any]] = {}
-        self.undone: list[int] = []
         self._memory = self._remembered()
         self._wants_pictures = False
         self.ink = Ink(theme.DARK)

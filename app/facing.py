@@ -121,10 +121,25 @@ async def merge(app: RollcallApp, target: Target, clusters: list[Answer]) -> Ans
     return answer
 
 
+async def _unless_locked(app: RollcallApp, operation: str, given: dict[str, Any]) -> Answer | None:
+    """Run it; what is locked is changed only when the operator says so once more."""
+    try:
+        return await app.link.ask(operation, **given)
+    except RollcallError as error:
+        if error.code != "refused" or "locked" not in error.message or "force" not in verbs.parameters(app, operation):
+            app.complain(error)
+            return None
+        from app.screens.ask import Ask
+
+        if not await app.push_screen_wait(Ask(error.message, "Change what is locked all the same? Both are kept in the audit.")):
+            return None
+        return await verbs.asked(app, operation, **{**given, "force": True})
+
+
 async def write(app: RollcallApp, operation: str, said: str, **given: Any) -> Answer | None:
     """Run a review operation; broader labels it would leave standing are offered to be taken along, a conflict says who was faster."""
     given = verbs.accepted(app, operation, given)
-    answer = await verbs.asked(app, operation, **given)
+    answer = await _unless_locked(app, operation, given)
     if answer is None:
         return None
     verbs.tell(app, answer, said)

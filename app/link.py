@@ -24,10 +24,12 @@ RETRY_S = (0.2, 0.5, 1.0, 2.0)
 
 @dataclass
 class News:
-    """What happened since the last flush: who ran which operation, the newest word of each job, and whether something was missed."""
+    """What happened since the last flush: who ran which operation, the newest word of each job, the episodes whose totals followed decisions, and
+    whether something was missed."""
 
     changed: list[tuple[str, str]] = field(default_factory=list)
     jobs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
     reset: bool = False
 
     def take(self, event: dict[str, Any]) -> None:
@@ -42,6 +44,8 @@ class News:
                 self.jobs[event["job_id"]] = {**known, **event}
             case "stage":
                 self.jobs.setdefault(event["job_id"], {"job_id": event["job_id"]})
+            case "settled":
+                self.settled.add(event["episode_id"])
             case "reset":
                 self.reset = True
 

@@ -55,7 +55,6 @@ def tell(app: RollcallApp, answer: Answer, said: str) -> None:
         app.say(" ".join([f"Tried only: {said}", *_moved(answer), *notes]), title="nothing was changed")
         return
     if answer.get("batch") is not None:
-        app.undone.clear()
         said = f"{said} u undoes it."
     app.say(" ".join([said, *_moved(answer), *notes]))
 
@@ -81,7 +80,8 @@ def form(app: RollcallApp, operation: str, known: dict[str, Any], then: Callable
 
 async def undo(app: RollcallApp) -> None:
     """Undo this operator's newest decision that still stands."""
-    newest = await newest_batch(app)
+    rows = (await asked(app, "decision_list", actor=app.link.actor, limit=100) or {"rows": ()})["rows"]
+    newest = next((row for row in rows if row["stands"] and row["verb"] != "undo"), None)
     if newest is None:
         app.say("There is no decision of yours to undo. A (audit) shows everybody's.", severity="warning")
         return
@@ -93,45 +93,29 @@ async def undo_batch(app: RollcallApp, batch: int, what: str) -> None:
     try:
         answer = await app.link.ask("decision_undo", batch=batch)
     except RollcallError as error:
-        if error.code != "conflict" or not error.data.get("dependents"):
+        if "with-dependents" not in error.hint:
             app.complain(error)
             return
         from app.screens.ask import Ask
 
-        if not await app.push_screen_wait(Ask(str(error), "Undo those that build on it too?")):
+        if not await app.push_screen_wait(Ask(error.message, "Undo those that build on it too?")):
             return
         found = await asked(app, "decision_undo", batch=batch, with_dependents=True)
         if found is None:
             return
         answer = found
-    app.undone.append(batch)
     tell(app, {**answer, "batch": None}, f"Undone: {what} U does it again.")
 
 
 async def redo(app: RollcallApp) -> None:
-    """Redo what was undone last."""
-    if not app.undone:
-        app.say("There is nothing to redo here; A (audit) redoes older ones.", severity="warning")
-        return
-    answer = await asked(app, "decision_redo", batch=app.undone[-1])
-    if answer is not None:
-        app.undone.pop()
-        tell(app, {**answer, "batch": None}, "Done again. u undoes it.")
-
-
-async def newest_batch(app: RollcallApp) -> Answer | None:
-    """This operator's newest decision that is neither undone nor an undo."""
-    answer = await asked(app, "decision_list", actor=app.link.actor, limit=50)
-    for row in (answer or {"rows": ()})["rows"]:
-        if row.get("voided_by") is None and row.get("verb") not in ("undo", "redo"):
-            found: Answer = row
-            return found
-    return None
+    """Take this operator's newest undo back."""
+    await run(app, "decision_redo", said="Done again what was undone last.")
 
 
 def described(decision: Answer) -> str:
     """A decision in a sentence."""
-    return str(decision.get("sentence") or f"{decision.get('verb', 'decision')} {decision.get('decision', '')}".strip() + ".")
+    what = str(decision["what"])
+    return what if what.endswith(".") else f"{what}."
 
 
 def parameters(app: RollcallApp, operation: str) -> set[str]:

@@ -41,7 +41,7 @@ class Audit(Place):
         return {"name": "audit"}
 
     def body(self) -> ComposeResult:
-        self.rows = Rows(self._line, key=lambda row: row["decision"], words=_words, head=self._head)
+        self.rows = Rows(self._line, key=lambda row: row["decision_id"], words=_words, head=self._head)
         self.rows.empty = [("reading the decisions", "dim")]
         self.more = Panel(self._draw, id="more")
         yield Horizontal(self.rows, self.more, classes="body")
@@ -52,7 +52,7 @@ class Audit(Place):
 
     def context(self) -> dict[str, Any]:
         row = self.rows.current
-        return {"decision": row["decision"], "batch": row["batch"]} if row else {}
+        return {"decision": row["decision_id"], "batch": row["batch"]} if row else {}
 
     def _given(self) -> dict[str, Any]:
         given: dict[str, Any] = {"limit": PAGE}
@@ -91,10 +91,10 @@ class Audit(Place):
 
     def _line(self, row: dict[str, Any], width: int) -> Line:
         kind, _, name = row["actor"].partition(":")
-        gone = row.get("voided_by") is not None
+        gone = not row["stands"]
         actor = name if kind == "person" else f"{name} ({kind})"
         return [
-            (fit(row["at"][:19].replace("T", " "), 21), "faint" if gone else "dim"),
+            (fit(row["logged_at"][:19].replace("T", " "), 21), "faint" if gone else "dim"),
             (fit(clean(actor), 17) + " ", "faint" if gone else KINDS.get(kind, "text")),
             (("undone: " if gone else "") + clean(verbs.described(row)), "faint" if gone else "text"),
         ]
@@ -104,7 +104,7 @@ class Audit(Place):
         if row is None:
             return []
         facts = [
-            f"decision {row['decision']}",
+            f"decision {row['decision_id']}",
             f"batch {row['batch']}",
             row.get("level") or "",
             f"source {row['source']}" if row.get("source") else "",
@@ -121,9 +121,9 @@ class Audit(Place):
         row = self.rows.current if self.is_mounted else None
         if action.startswith("audit.") and action != "audit.mine" and row is None:
             return "Nobody decided anything yet."
-        if action in ("audit.undo", "audit.actor") and row and row.get("voided_by") is not None:
+        if action in ("audit.undo", "audit.actor") and row and not row["stands"]:
             return "It is undone already; Z does it again."
-        if action == "audit.redo" and row and row.get("voided_by") is None:
+        if action == "audit.redo" and row and row["stands"]:
             return "It stands; enter undoes it."
         return None
 
@@ -155,7 +155,18 @@ class Audit(Place):
     def do_redo(self) -> None:
         row = self.rows.current
         if row:
-            self.run_worker(verbs.run(self.rollcall, "decision_redo", said="Done again.", batch=row["batch"]), exit_on_error=False)
+            self.run_worker(self._redo(row), exit_on_error=False)
+
+    async def _redo(self, row: dict[str, Any]) -> None:
+        """Take back the newest undo that took this decision back."""
+        taken_by = next(
+            (other for other in self.rows.rows if other["verb"] == "undo" and other["stands"] and row["decision_id"] in other["voids"]), None
+        )
+        if taken_by is None:
+            self.rollcall.say("What undid it is further down; end reads the whole audit.", severity="warning")
+            return
+        await verbs.run(self.rollcall, "decision_redo", said=f"Done again: {row['what']}.", batch=taken_by["batch"])
+        self.reload()
 
     def do_actor(self) -> None:
         row = self.rows.current
@@ -165,12 +176,12 @@ class Audit(Place):
     async def _undo_actor(self, row: dict[str, Any]) -> None:
         from app.screens.ask import Ask
 
-        given = {"actor": row["actor"], "since": row["at"]}
+        given = {"by": row["actor"], "since": row["logged_at"]}
         trial = await verbs.asked(self.rollcall, "decision_undo", **given, dry_run=True)
         if trial is None:
             return
         name = row["actor"].partition(":")[2]
-        what = f"{len(trial['decisions'])} decisions of {name} since {row['at'][:19].replace('T', ' ')} UTC, {trial.get('tracks', 0)} tracks."
+        what = f"{len(trial['decisions'])} decisions of {name} since {row['at'][:19].replace('T', ' ')} UTC, {trial['tracks']} tracks."
         if await self.rollcall.push_screen_wait(Ask(what, f"Undo all that {name} decided since then?")):
             await verbs.run(self.rollcall, "decision_undo", said=f"Undone: {what}", **given)
             self.reload()
@@ -181,4 +192,4 @@ class Audit(Place):
 
 
 def _words(row: dict[str, Any]) -> str:
-    return f"{row['actor']} {row.get('verb', '')} {verbs.described(row)}"
+    return f"{row['actor']} {row['verb']} {verbs.described(row)}"

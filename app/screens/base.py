@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from app.keys import Action, fixed
 from app.link import FLUSH_EVERY_S, News
+from app.paint import clean
 from app.widgets.chrome import Footer, Header
 from app.widgets.rows import Rows
 from engine.errors import RollcallError
@@ -92,7 +93,9 @@ class Place(Screen[Any]):
 
     def concerned(self, news: News) -> bool:
         """Whether what happened changes what the screen shows."""
-        return bool(news.changed) or news.reset or any(job.get("state") in ("done", "failed", "cancelled") for job in news.jobs.values())
+        return (
+            bool(news.changed or news.settled) or news.reset or any(job.get("state") in ("done", "failed", "cancelled") for job in news.jobs.values())
+        )
 
     def pictures_came(self) -> None:
         """Draw pictures that arrived."""
@@ -138,6 +141,9 @@ class Place(Screen[Any]):
                     if self.failed is None or str(self.failed) != str(error):
                         self.rollcall.complain(error)
                     self.failed = error
+                    for rows in self.query(Rows):
+                        rows.empty = [(clean(error), "bad")]
+                        rows.redraw()
                 self.chrome()
                 if not self._again:
                     return

@@ -227,7 +227,7 @@ class Identities(Tab):
     def do_feature(self) -> None:
         target = self.aimed()
         said = f"{target.person} is shown by this face."
-        self._run(facing.write(self.rollcall, "person_feature", said, person_id=target.person_id, track=target.tracks[0]))
+        self._run(facing.write(self.rollcall, "person_feature", said, person_id=target.person_id, track_id=int(target.tracks[0].partition("@")[0])))
 
     def do_moment(self) -> None:
         from app.screens.moment import Moment

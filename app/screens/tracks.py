@@ -40,7 +40,8 @@ class Track(NamedTuple):
     mixed: bool
     locked: bool
     chip: str | None
-    rev: int | None
+    rev: int
+    excluded: bool
 
 
 class Shot(NamedTuple):
@@ -56,22 +57,23 @@ class Shot(NamedTuple):
 def track_of(row: dict[str, Any]) -> Track:
     """A row as operations give it, in the list's slim form; names and words shared."""
     return Track(
-        ref=str(row.get("ref") or row["track_id"]),
+        ref=row["ref"],
         track_id=row["track_id"],
         shot=row["shot"],
         start_us=row["start_us"],
         end_us=row["end_us"],
         person_id=row["person_id"],
-        person=intern(clean(row["person"] or "unidentified")),
+        person="not a face" if row["excluded"] else intern(clean(row["person"] or "unidentified")),
         cluster_id=row["cluster_id"],
         probability=row["probability"],
         quality=row["quality"],
         faces=row["faces"],
         source=intern(row["label_source"]),
         mixed=row["mixed"],
-        locked=bool(row.get("locked")),
+        locked=row["locked"],
         chip=row["chip"],
-        rev=row.get("rev"),
+        rev=row["rev"],
+        excluded=row["excluded"],
     )
 
 
@@ -221,7 +223,7 @@ class Tracks(Tab):
         chosen = [track for track in self.rows.chosen() if isinstance(track, Track)]
         people = {track.person_id for track in chosen}
         one = chosen[0] if len(people) == 1 else None
-        revs = [track.rev for track in chosen if track.rev is not None]
+        revs = [track.rev for track in chosen]
         return Target(
             [track.ref for track in chosen],
             person_id=one.person_id if one else None,
@@ -302,7 +304,7 @@ class Tracks(Tab):
     def do_feature(self) -> None:
         target = self.aimed()
         said = f"{target.person} is shown by this face."
-        self._run(facing.write(self.rollcall, "person_feature", said, person_id=target.person_id, track=target.tracks[0]))
+        self._run(facing.write(self.rollcall, "person_feature", said, person_id=target.person_id, track_id=int(target.tracks[0].partition("@")[0])))
 
     def do_moment(self) -> None:
         self._open_moment()
