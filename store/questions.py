@@ -86,3 +86,10 @@ def suggestions(
             limit,
         ],
     )
+
+
+def facts_of_tracks(database: Database, run_id: int, track_ids: list[int]) -> dict[int, dict[str, Any]]:
+    """track -> quality, height_px, mixed and chip."""
+    wanted = ", ".join(str(int(one)) for one in track_ids) or "NULL"
+    rows = database.rows(f"SELECT track_id, quality, height_px, mixed, chip FROM track WHERE run_id = ? AND track_id IN ({wanted})", [run_id])
+    return {row["track_id"]: row for row in rows}

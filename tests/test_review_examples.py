@@ -33,7 +33,7 @@ def test_1_a_cluster_gets_a_name_its_rerun_keeps_it_and_undo_gives_it_back(bench
     bench.call(PAT, "decision_undo", batch=done["batch"])
     assert bench.who(episode) == [None, None, None]
     first = bench.engine.database.rows("SELECT min(run_id) AS run_id FROM run")[0]["run_id"]
-    bench.call(PAT, "run_activate", episode=str(episode), run_id=first)
+    bench.call(PAT, "analysis_activate", episode=str(episode), run_id=first)
     assert bench.content() == before
 
 
@@ -90,7 +90,7 @@ def test_6_stretches_of_one_track_keep_their_labels_when_a_run_joins_them(bench:
     bench.run(episode, [Seen(0, 10, 3, step_us=250_000)])
     assert bench.labels(episode) == cut
     items = bench.call(PAT, "queue_list", episode=str(episode))["rows"]
-    assert any(item["kind"] == "mixed" and item["tracks"][0].startswith(str(bench.track(episode, 0))) for item in items)
+    assert any(item["kind"] == "mixed" and item["asked"][0]["shown"][0].startswith(str(bench.track(episode, 0))) for item in items)
     bench.run(episode, [Seen(0, 10, 0)])
     bench.call(PAT, "decision_undo", batch=two["batch"])
     bench.call(PAT, "decision_undo", batch=one["batch"])
@@ -126,7 +126,7 @@ def test_8_merged_clusters_are_one_person_and_come_apart_exactly(bench: Bench) -
     first = bench.engine.database.rows("SELECT active_run_id AS run_id FROM episode")[0]["run_id"]
     bench.run(episode, [Seen(0, 10, 0, unknown), Seen(20, 30, 1, dee), Seen(40, 45, 2)])
     assert bench.who(episode) == ["Dee"] * 3
-    bench.call(PAT, "run_activate", episode=str(episode), run_id=first)
+    bench.call(PAT, "analysis_activate", episode=str(episode), run_id=first)
     bench.call(PAT, "decision_undo", batch=done["batch"])
     assert bench.content() == before
 

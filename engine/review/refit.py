@@ -60,7 +60,8 @@ class Standing:
     @property
     def open(self) -> NDArray[np.bool_]:
         """(n,) nothing was decided."""
-        return self.how == MACHINE
+        result: NDArray[np.bool_] = self.how == MACHINE
+        return result
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,9 @@ def _of_best(face: NDArray[np.float64], context: NDArray[np.float64], weight: ND
     return result
 
 
-def _targets(ground: Ground, standing: Standing, cluster: NDArray[np.float64], odds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _targets(
+    ground: Ground, standing: Standing, cluster: NDArray[np.float64], odds: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Beliefs about targets from those about clusters, certain where people looked; and how surely each belongs to its cluster."""
     tracks = len(ground.middle)
     total = np.zeros((tracks, cluster.shape[1]))

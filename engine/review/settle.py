@@ -190,7 +190,8 @@ def _known(engine: Engine, episode_id: int, run_id: int) -> dict[str, Any]:
     answered = database.row(
         """SELECT count(*) FILTER (fresh) AS new, count(*) FILTER (NOT fresh) AS old FROM (
                SELECT d.batch, bool_or(b.verb IN ('person_create', 'person_rename')) AS fresh
-               FROM decision d JOIN decision b ON b.batch = d.batch WHERE d.episode_id = ? AND d.level = 'cluster' AND d.verb = 'assign' GROUP BY d.batch)""",
+               FROM decision d JOIN decision b ON b.batch = d.batch
+               WHERE d.episode_id = ? AND d.level = 'cluster' AND d.verb = 'assign' GROUP BY d.batch)""",
         [episode_id],
     )
     assert answered is not None

@@ -71,7 +71,7 @@ def episode_of_run(database: Database, run_id: int, what: str) -> int:
     if run is None:
         raise NotFound(f"There is no {what}.", "`rollcall track list` and `rollcall cluster list` give those there are.")
     if run["active_run_id"] != run_id:
-        hint = f"List episode {run['episode_id']} again, or go back to that analysis with `rollcall run activate`."
+        hint = f"List episode {run['episode_id']} again, or go back to that analysis with `rollcall analysis activate`."
         raise Conflict(f"{what[0].upper()}{what[1:]} is of an analysis that episode {run['episode_id']} does not show any more.", hint)
     return int(run["episode_id"])
 

@@ -474,8 +474,7 @@ def _picks(
     order = np.argsort(track, kind="stable")
     bounds = np.searchsorted(track[order], np.arange(int(track.max(initial=-1)) + 2))
     chosen = [
-        choose(order[low:high], t_us, quality.astype(np.float32), chip.astype(np.int32), TrackSettings().picks)
-        for low, high in pairwise(bounds)
+        choose(order[low:high], t_us, quality.astype(np.float32), chip.astype(np.int32), TrackSettings().picks) for low, high in pairwise(bounds)
     ]
     flat = np.concatenate(chosen)
     owner = np.repeat(np.arange(len(chosen)), [len(part) for part in chosen])

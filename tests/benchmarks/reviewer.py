@@ -15,7 +15,7 @@ from engine.identity.gallery import match
 from engine.identity.persons import decide
 from engine.identity.similarity import evidence
 from engine.review.queue import Sheet, Unit, units
-from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, refit
+from engine.review.refit import ITSELF, NOBODY, WITH_CLUSTER, Ground, Standing, refit
 from tests.benchmarks.episodes import STEP_US, Made, calibration
 
 SIZES = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])

@@ -34,7 +34,7 @@ class RunList(Result):
 
 
 @operation("read", "review", params=EpisodeParams, result=RunList)
-def run_list(context: Context, p: EpisodeParams) -> RunList:
+def analysis_list(context: Context, p: EpisodeParams) -> RunList:
     """List the analyses of an episode, newest first, and which one it shows."""
     database = context.engine.database
     episode = episode_of(context.engine, p.episode)
@@ -62,17 +62,19 @@ class RunActivated(Result):
 
 
 @operation("write", "review", params=RunActivate, result=RunActivated)
-def run_activate(context: Context, p: RunActivate) -> RunActivated:
+def analysis_activate(context: Context, p: RunActivate) -> RunActivated:
     """Show another analysis of an episode, with every decision applied to it."""
     engine = context.engine
     with engine.database.exclusive():
-        with context.command("run_activate", p) as command:
+        with context.command("analysis_activate", p) as command:
             if command.replayed is not None:
                 return RunActivated.model_validate(command.replayed)
             episode = episode_of(engine, p.episode)
             before = active_run(engine, episode)["run_id"]
             if p.run_id not in [run["run_id"] for run in results.runs(engine.database, episode["episode_id"])]:
-                raise NotFound(f"Episode {episode['episode_id']} has no run {p.run_id}.", f"`rollcall run list {episode['episode_id']}` lists them.")
+                raise NotFound(
+                    f"Episode {episode['episode_id']} has no run {p.run_id}.", f"`rollcall analysis list {episode['episode_id']}` lists them."
+                )
             results.activate_run(command.transaction, episode["episode_id"], p.run_id)
             rerun.apply(engine.database, command.transaction, episode["episode_id"], p.run_id)
             command.result = {"episode_id": episode["episode_id"], "run_id": p.run_id, "before": before, "lost": 0}
@@ -103,12 +105,12 @@ class RunComparison(Result):
 
 
 @operation("read", "review", params=RunCompare, result=RunComparison)
-def run_compare(context: Context, p: RunCompare) -> RunComparison:
+def analysis_compare(context: Context, p: RunCompare) -> RunComparison:
     """Compare two analyses of an episode under the decisions made: who gets more or less, and where the labels differ."""
     database, episode = context.engine.database, episode_of(context.engine, p.episode)
     known = {run["run_id"] for run in results.runs(database, episode["episode_id"])}
     if missing := {p.run_id, p.other_run_id} - known:
-        raise NotFound(f"Episode {episode['episode_id']} has no run {min(missing)}.", f"`rollcall run list {episode['episode_id']}` lists them.")
+        raise NotFound(f"Episode {episode['episode_id']} has no run {min(missing)}.", f"`rollcall analysis list {episode['episode_id']}` lists them.")
     if p.run_id == p.other_run_id:
         raise Conflict("That is one run.", "Name two.")
     return RunComparison.model_validate(compare(context, p.run_id, p.other_run_id))
