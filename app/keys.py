@@ -104,7 +104,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("episode.previous_tab", "shift+tab,left_square_bracket", "The tab before."),
     Action("episode.queue", "r", "Review this episode's queue.", "review", ("queue_next",)),
     Action("episode.exported", "e", "Export this episode's totals or tracks to a file.", "export", ("export_create",)),
-    Action("episode.runs", "w", "The analyses made of this episode: compare, or show another.", "", ("run_list", "run_activate", "run_compare")),
+    Action(
+        "episode.runs",
+        "w",
+        "The analyses made of this episode; enter shows one of them, c compares it.",
+        "",
+        ("analysis_list", "analysis_activate", "analysis_compare"),
+    ),
     # results
     Action("results.name", "n", "Name the person, or rename them.", "name", ("person_rename",)),
     Action("results.person", "p", "The person in all episodes.", "person"),
@@ -134,25 +140,35 @@ ACTIONS: tuple[Action, ...] = (
     Action("detections.more", "plus,equals_sign", "Show only boxes with a higher detector score."),
     Action("detections.moment", "v", "See the moment: the frame, the frames around it, a link to it.", "view", ("frame_strip",)),
     # review
+    Action("review.accept", "y,enter", "Yes: all is as proposed, apart from the faces you marked.", "yes", ("queue_accept",)),
     Action(
-        "review.candidate", "1,2,3,4,5,6,7,8,9", "It is this likely person; the next item comes by itself.", "", ("cluster_assign", "track_assign")
+        "review.candidate", "1,2,3,4,5,6,7,8,9", "It is this likely person, apart from the faces you marked.", "", ("queue_accept", "track_assign")
     ),
-    Action("review.assign", "a", "It is somebody else: pick a person or type a new name.", "somebody else", ("cluster_assign", "track_assign")),
-    Action("review.unknown", "0", "Nobody who needs a name: not the person it is taken for.", "not them", ("cluster_reject", "track_reject")),
-    Action("review.exclude", "X", "The marked faces (or all of them) are not faces.", "", ("track_exclude",)),
-    Action("review.split", "s", "The marked faces are another person: split them off.", "split", ("cluster_split", "track_split")),
-    Action("review.accept", "y,enter", "Yes: accept what is suggested.", "yes", ("suggestion_accept", "propagate_apply", "cluster_assign")),
-    Action("review.dismiss", "d", "No: dismiss what is suggested.", "", ("suggestion_dismiss",)),
-    Action("review.play", "space", "Play the stretch.", "play", ("frame_strip",)),
-    Action("review.mark", "m", "Mark the face under the cursor; split and assign then take the marked ones.", "mark"),
-    Action("review.left", "left", "The face to the left."),
-    Action("review.right", "right", "The face to the right."),
+    Action("review.assign", "a", "It is somebody else: pick a person or type a new name.", "somebody else", ("queue_accept", "track_assign")),
+    Action("review.unknown", "0", "It is not the person proposed; or nobody who needs a name.", "not them", ("cluster_reject", "track_reject")),
+    Action("review.mark", "m", "Mark the face: it does not belong to the others. What you answer leaves it out.", "mark"),
+    Action(
+        "review.split", "s", "The marked faces are somebody else: take them out. A track of two people: cut it.", "", ("cluster_split", "track_split")
+    ),
+    Action("review.exclude", "X", "The marked faces, or all of them, are not faces.", "", ("track_exclude",)),
+    Action("review.play", "space", "Play the stretch the face is in.", "play", ("frame_strip",)),
+    Action("review.skip", "tab,n", "Later: show the next item. This one comes again in a day.", "later", ("queue_skip",)),
+    Action("review.left", "left,h", "The face to the left."),
+    Action("review.right", "right,l", "The face to the right."),
+    Action("review.up", "up,k", "A row of faces up."),
+    Action("review.down", "down,j", "A row of faces down."),
     Action("review.moment", "v", "See the moment of the face: the frame, and the frames around it.", "view", ("frame_strip",)),
-    Action("review.lock", "l", "Lock what was decided about the faces.", "", ("track_lock",)),
-    Action("review.skip", "tab,down", "Later: show the next item.", "skip", ("queue_skip",)),
+    Action("review.lock", "o", "Lock what was decided about the faces.", "", ("track_lock",)),
     Action(
-        "review.suggestions", "S", "The suggestions of agents and of the machine that wait for you.", "", ("suggestion_list", "suggestion_accept")
+        "review.suggestions",
+        "S",
+        "Who the undecided faces of the episode probably are: take or dismiss many at once.",
+        "",
+        ("suggestion_list", "suggestion_accept", "suggestion_dismiss"),
     ),
+    # many faces at once
+    Action("choosing.apply", "y", "Do it to the marked faces.", "do it", ("propagate_apply", "suggestion_accept")),
+    Action("choosing.dismiss", "d", "The marked faces are not who they are suggested to be.", "dismiss", ("suggestion_dismiss",)),
     # audit
     Action(
         "audit.undo", "enter,z", "Undo the decision under the cursor with its batch; asks when others build on it.", "undo it", ("decision_undo",)

@@ -142,6 +142,17 @@ def spread(start: float, end: float, low: float, high: float, width: int) -> tup
     return max(0, min(a, width - 1)), max(1, min(b, width))
 
 
+def runs(cells: Sequence[str], inks: Sequence[str]) -> Line:
+    """Cells with an ink each as a line of as few pieces as there are changes."""
+    pieces: list[tuple[str, str]] = []
+    for cell, ink in zip(cells, inks, strict=True):
+        if pieces and pieces[-1][1] == ink:
+            pieces[-1] = (pieces[-1][0] + cell, ink)
+        else:
+            pieces.append((cell, ink))
+    return pieces
+
+
 @lru_cache(4096)
 def clock(microseconds: int) -> str:
     """m:ss.cc, with hours where there are any."""

@@ -170,5 +170,4 @@ class Episode(Place):
     def do_runs(self) -> None:
         from app.screens.palette import open_operation
 
-        name = "run_list" if "run_list" in self.rollcall.operations else "episode_show"
-        open_operation(self, name)
+        open_operation(self, "analysis_list")

@@ -135,7 +135,7 @@ class Identities(Tab):
             return None
         if self._shown is None:
             return "There is no cluster here."
-        if action in ("faces.reject", "faces.name", "faces.bank") and self._shown["person_id"] is None:
+        if action in ("faces.reject", "faces.name", "faces.bank", "faces.propagate") and self._shown["person_id"] is None:
             return "This cluster is taken for nobody yet; a says who it is."
         if action == "faces.split" and not self.faces.marked:
             return "Mark the faces that are somebody else first: enter goes to the faces, space marks."
@@ -215,10 +215,9 @@ class Identities(Tab):
         self._run(facing.lock(self.rollcall, self.aimed(), locked=False))
 
     def do_propagate(self) -> None:
-        from app.screens.spreading import spread_from
+        from app.screens.choosing import spread
 
-        target = self.aimed()
-        self._run(spread_from(self.rollcall, {"cluster": target.cluster_id} if target.whole else {"track": target.tracks[0]}))
+        self._run(spread(self.rollcall, self.episode.reference, str(self.aimed().person_id)))
 
     def do_bank(self) -> None:
         target = self.aimed()

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from app import verbs
-from app.paint import BAR, Line, clean, clock, fit, interval, right, span, spread, wrap
+from app.paint import BAR, Line, clean, clock, fit, interval, right, runs, span, spread
 from app.screens.base import bindings
 from app.screens.tab import Tab
 from app.widgets.panel import Panel
@@ -123,18 +123,12 @@ class Results(Tab):
         for stretch in found["stretches"]:
             a, b = spread(stretch["start_us"], stretch["end_us"], 0, length, width)
             cells[a:b] = BAR * (b - a)
-        pieces: list[tuple[str, str]] = []
-        for cell in cells:
-            ink = "accent" if cell == BAR else "faint"
-            if pieces and pieces[-1][1] == ink:
-                pieces[-1] = (pieces[-1][0] + cell, ink)
-            else:
-                pieces.append((cell, ink))
+        line = runs(cells, ["accent" if cell == BAR else "faint" for cell in cells])
         doubts = found["doubts"]
         words = f"in {len(found['stretches'])} stretches"
         if doubts:
             words += f"; {len(doubts)} tracks in doubt move it by {sum(doubt['seconds'] for doubt in doubts):.1f} s"
-        return [list(pieces), [(words, "dim")]]
+        return [line, [(words, "dim")]]
 
     def _together(self, row: dict[str, Any], totals: dict[str, Any], width: int) -> list[Line]:
         """With whom, most seconds first."""
@@ -195,8 +189,3 @@ class Results(Tab):
                 self.rollcall.say("Nothing was exported from this episode yet; e does it.")
             else:
                 self.rollcall.push_screen(Result("export_list", found))
-
-
-def note(text: str, width: int) -> list[Line]:
-    """A dim paragraph."""
-    return [[(line, "dim")] for line in wrap(text, width)]

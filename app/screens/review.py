@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from app import facing, verbs
 from app.facing import Target
 from app.link import News
-from app.paint import BAR, Line, clean, clock, fit, meter, percent, right, span, spread, wrap
+from app.paint import BAR, Line, clean, clock, fit, meter, percent, right, runs, span, spread, wrap
 from app.pictures import Picture, boxed, read, scaled
 from app.screens.base import Place, bindings
 from app.widgets.faces import Faces
@@ -22,26 +22,20 @@ AHEAD = 50
 PLAY_WIDTH = 72
 MOST = 64
 MARGIN_US = 300_000
+NOBODY = "unknown"
 
-QUESTIONS = {
-    "name": "Who is this?",
-    "confirm": "Is this {person}?",
-    "disagreement": "Who is right about this one?",
-    "mixed": "Is this one person all the time?",
-    "suggestion": "Is this suggestion right?",
-    "lost": "A decision has lost its face",
-}
+Unit = dict[str, Any]
 
 
 class Review(Place):
-    """Shows the first item of the queue that was not put off. Answers go to the whole cluster, or to the marked faces."""
+    """Shows the first item of the queue. An item is a sheet of one or several units: a cluster or a track, with whom it is proposed to be."""
 
     places = ("review",)
     BINDINGS: ClassVar = bindings("review")
     DEFAULT_CSS = """
     Review #question { height: 3; padding: 0 1; }
-    Review #likely { width: 36; padding: 0 1; }
-    Review #when { height: 3; padding: 0 1; }
+    Review #likely { width: 34; padding: 0 1; }
+    Review #when { height: 2; padding: 0 1; }
     Review .middle { height: 1fr; }
     Review Player { display: none; }
     Review .playing Player { display: block; }
@@ -54,7 +48,7 @@ class Review(Place):
         self.item: dict[str, Any] | None = None
         self._items: list[dict[str, Any]] = []
         self._more = False
-        self._later: set[Any] = set()
+        self._skipped: set[str] = set()
         self._tracks: dict[str, dict[str, Any]] = {}
         self._episodes: dict[int, dict[str, Any]] = {}
         self._people: dict[int, list[dict[str, Any]]] = {}
@@ -70,7 +64,7 @@ class Review(Place):
 
     def body(self) -> ComposeResult:
         self.question = Panel(self._draw_question, id="question")
-        self.faces = Faces(least=4, captions=1)
+        self.faces = Faces(least=24, captions=1, caption=self._caption)
         self.faces.empty = ""
         self.player = Player()
         self.likely = Panel(self._draw_likely, id="likely")
@@ -92,35 +86,31 @@ class Review(Place):
     async def fetch(self) -> None:
         given = {"episode": str(self.episode_id)} if self.episode_id is not None else {}
         page = await self.rollcall.link.ask("queue_list", limit=AHEAD, **given)
-        self._items, self._more = page["rows"], page.get("next_cursor") is not None
+        self._items = [item for item in page["rows"] if item["item"] not in self._skipped]
+        self._more = page["next_cursor"] is not None
         self._read_once = True
-        waiting = [item for item in self._items if item["item"] not in self._later]
-        if not waiting and self._later:
-            self._later.clear()
-            waiting = self._items
-        current = next((item for item in waiting if self.item and item["item"] == self.item["item"]), waiting[0] if waiting else None)
-        await self._show(current)
+        same = next((item for item in self._items if self.item and item["item"] == self.item["item"]), None)
+        await self._show(same or (self._items[0] if self._items else None))
 
     async def _show(self, item: dict[str, Any] | None) -> None:
         """Put an item on the screen, and read what it is about."""
-        fresh = item is None or self.item is None or item["item"] != self.item["item"]
-        self.item = item
-        if fresh:
+        if item is None or self.item is None or item["item"] != self.item["item"]:
             self._stop()
             self._tracks = {}
             self.faces.marked, self.faces.cursor, self.faces.top = set(), 0, 0
+        self.item = item
         self._fill()
         if item is None:
             return
         await self._read_episode(item["episode_id"])
         self._redraw()
-        for ref in item["tracks"]:
+        for ref in self._refs():
             if self.item is not item:
                 return
             if ref not in self._tracks:
                 found = await self.rollcall.link.ask("track_show", track_id=int(ref.partition("@")[0]))
                 self._tracks[ref] = _piece(found, ref)
-        self._fill()
+        self._redraw()
 
     async def _read_episode(self, episode_id: int) -> None:
         if episode_id not in self._episodes:
@@ -129,89 +119,83 @@ class Review(Place):
         if show not in self._people:
             self._people[show] = await verbs.every(self.rollcall, "person_list", show=str(show))
 
+    def _refs(self) -> list[str]:
+        return [ref for unit in (self.item or {"asked": ()})["asked"] for ref in unit["shown"]]
+
     def _fill(self) -> None:
-        item = self.item
-        faces = []
-        for ref in item["tracks"] if item else ():
-            known = self._tracks.get(ref)
-            caption = clock(known["start_us"])[:-3] + f" {span((known['end_us'] - known['start_us']) / 1e6)}" if known else ""
-            faces.append({"key": ref, "track": ref, "caption": (caption,)})
-        self.faces.set_items(faces)
+        units = self.item["asked"] if self.item else []
+        self.faces.set_items([{"key": ref, "track": ref, "unit": unit} for unit in units for ref in unit["shown"]])
         self._redraw()
 
     def _redraw(self) -> None:
         for panel in (self.question, self.likely, self.when):
             panel.redraw()
+        self.faces.redraw()
         self.chrome()
 
     def pictures_came(self) -> None:
         self.faces.redraw()
 
     def concerned(self, news: News) -> bool:
-        if any(name.startswith("person_") for name in news.operations()):
-            self._people = {}
+        if any(name != "queue_skip" for name in news.operations()):
+            self._people = {}  # names and seconds may have changed
         return super().concerned(news)
 
     # drawing
 
     def _draw_question(self, width: int, height: int) -> list[Line]:
-        item = self.item
-        if item is None:
+        item, unit = self.item, self._unit()
+        if item is None or unit is None:
             if not self._read_once:
                 return [[], [("reading the queue", "dim")]]
             done = f" You answered {self._answered}." if self._answered else ""
             where = "this episode" if self.episode_id is not None else "the library"
-            return [
-                [],
-                [(f"Nothing in {where} is worth asking about now.{done}", "strong")],
-                [("L goes to the library, A shows what was decided", "dim")],
-            ]
-        first = next((row["person"] for row in item["candidates"] if row["person_id"] is not None), None)
-        question = QUESTIONS.get(item["kind"], clean(item["kind"])).format(person=clean(first or "them"))
-        count = f"{len(self._items)}{'+' if self._more else ''} to answer"
-        settles = f"settles {span(item['seconds'])}"
-        if item.get("at_risk_s"):
-            settles += f", {item['at_risk_s']:.1f} s of it in doubt"
-        gap = max(1, width - len(question) - len(count) - len(settles) - 5)
-        lines: list[Line] = [[(question, "title"), ("  ", "text"), (settles, "dim"), (" " * gap, "text"), (count, "faint")]]
-        badges = "  ".join(clean(badge) for badge in item.get("badges", ()))
-        why = wrap(clean(item["why"]), width)
-        lines.append([(why[0] if why else "", "text")])
-        lines.append([(why[1], "text") if len(why) > 1 else (badges, "accent")])
+            return [[], [(f"Nothing in {where} is worth asking about now.{done}", "strong")], [("L library   A what was decided", "dim")]]
+        left = f"{len(self._items)}{'+' if self._more else ''} left"
+        settles = f"settles {span(item['settles_s'])}, {item['at_risk_s']:.1f} s of error"
+        question = _question(item, unit)
+        gap = max(1, width - len(question) - len(left) - len(settles) - 2)
+        lines: list[Line] = [[(question, "title"), ("  ", "text"), (settles, "dim"), (" " * gap, "text"), (left, "faint")]]
+        badges = "  ".join(clean(badge) for badge in unit["badges"])
+        why = wrap(clean(unit["why"]), max(10, width - len(badges) - 3))
+        lines.append([(why[0] if why else "", "dim"), ("   " + badges, "accent")])
+        lines += [[(line, "dim")] for line in why[1:2]]
         return lines
 
+    def _caption(self, face: dict[str, Any]) -> list[Line]:
+        unit, track = face["unit"], self._tracks.get(face["key"])
+        if self.item and len(self.item["asked"]) > 1:
+            proposed = unit["proposed"]
+            return [[(clean(proposed["person"]) if proposed else "who?", "text" if proposed else "dim")]]
+        at = f"{clock(track['start_us'])[:-3]} {span((track['end_us'] - track['start_us']) / 1e6)}" if track else ""
+        return [[(at, "dim")]]
+
     def _draw_likely(self, width: int, height: int) -> list[Line]:
-        item = self.item
-        if item is None:
+        item, unit = self.item, self._unit()
+        if item is None or unit is None:
             return []
         lines: list[Line] = []
         room = width - 2
+        if len(item["asked"]) > 1:
+            lines += [[("the face under the cursor", "dim")]]
         for n, row in enumerate(self._candidates()[:9], 1):
-            lines.append(
-                [
-                    (f"{n} ", "key", f"screen.do('review.candidate', {n})"),
-                    (fit(clean(row["person"]), room - 6), "strong"),
-                    (right(percent(row["probability"]), 6), "dim"),
-                ]
-            )
+            name = (fit(clean(row["person"]), room - 6), "strong")
+            lines.append([(f"{n} ", "key", f"screen.do('review.candidate', {n})"), name, (right(percent(row["probability"]), 6), "dim")])
             lines.append([("  ", "text"), (meter(row["probability"], room), "soft")])
-        others = sum(row["probability"] for row in item["candidates"] if row["person_id"] is None)
+        others = sum(row["probability"] for row in unit["candidates"] if row["person_id"] is None)
         if others >= 0.005:
             lines.append([("  ", "text"), (fit("nobody known", room - 6), "dim"), (right(percent(others), 6), "dim")])
-        keys: list[tuple[str, str]] = [("a", "somebody else, or a new name")]
-        if item["kind"] == "suggestion":
-            keys = [("y", "accept it"), ("d", "dismiss it"), *keys]
-        elif self._candidates():
-            keys.append(("0", f"not {clean(self._candidates()[0]['person'])}"))
-        if len(item["tracks"]) > 1:
-            keys += [("m", "mark faces"), ("s", "the marked are another person")]
-        keys += [("X", "not a face"), ("space", "play it"), ("tab", "later")]
-        lines.append([])
         marked = len(self.faces.marked)
-        if marked:
-            lines.append([(f"{marked} of {len(item['tracks'])} faces marked", "accent")])
-        for key, text in keys[: max(0, height - len(lines))]:
-            lines.append([(fit(key, 6), "key"), (text, "dim")])
+        keys: list[tuple[str, str]] = [("y", "yes" + (", but not the marked" if marked else ""))] if self.why_not("review.accept") is None else []
+        keys.append(("a", "somebody else, a new name"))
+        keys.append(("0", f"not {clean(unit['proposed']['person'])}" if unit["proposed"] else "nobody in particular"))
+        if len(self.faces.items) > 1:
+            keys.append(("m", f"{marked} of {len(self.faces.items)} marked" if marked else "mark one that is wrong"))
+        if unit["kind"] == "mixed":
+            keys.append(("s", "cut it in two"))
+        keys += [("space", "play it"), ("tab", "later")]
+        lines.append([])
+        lines += [[(fit(key, 6), "key"), (text, "dim")] for key, text in keys[: max(0, height - len(lines))]]
         return lines
 
     def _draw_when(self, width: int, height: int) -> list[Line]:
@@ -226,88 +210,101 @@ class Review(Place):
         for ref, track in sorted(self._tracks.items(), key=lambda pair: pair[0] == current):
             a, b = spread(track["start_us"], track["end_us"], 0, length, width)
             cells[a:b], inks[a:b] = [BAR] * (b - a), ["accent" if ref == current else "soft"] * (b - a)
-        pieces: list[tuple[str, str]] = []
-        for cell, ink in zip(cells, inks, strict=True):
-            if pieces and pieces[-1][1] == ink:
-                pieces[-1] = (pieces[-1][0] + cell, ink)
-            else:
-                pieces.append((cell, ink))
-        track_now = self._tracks.get(current or "")
-        where = f"{clock(track_now['start_us'])} to {clock(track_now['end_us'])}, shot {track_now['shot'] + 1}" if track_now else ""
-        return [[], pieces, [(where, "dim")]]
+        now = self._tracks.get(current or "")
+        where = f"{clock(now['start_us'])} to {clock(now['end_us'])}, shot {now['shot'] + 1}" if now else ""
+        unit = self._unit()
+        stands = f", stands for {unit['tracks']} tracks" if unit and unit["tracks"] > len(unit["shown"]) else ""
+        return [runs(cells, inks), [(where + stands, "dim")]]
 
     # what is meant
 
+    def _unit(self) -> Unit | None:
+        """The unit of the face under the cursor."""
+        if self.item is None:
+            return None
+        face = self.faces.current
+        unit: Unit = face["unit"] if face else self.item["asked"][0]
+        return unit
+
     def _candidates(self) -> list[dict[str, Any]]:
-        return [row for row in (self.item or {}).get("candidates", ()) if row["person_id"] is not None]
+        unit = self._unit()
+        return [row for row in unit["candidates"] if row["person_id"] is not None] if unit else []
 
     def aimed(self) -> Target:
-        """The marked faces; else the item's cluster, or all its faces."""
-        item = self.item or {}
-        marked = [ref for ref in item.get("tracks", ()) if ref in self.faces.marked]
-        first = self._candidates()[0] if self._candidates() else {}
+        """The marked faces; else the cluster or the faces of the unit under the cursor."""
+        unit = self._unit() or {"shown": [], "cluster_id": None, "proposed": None, "candidates": []}
+        marked = [ref for ref in self._refs() if ref in self.faces.marked]
+        proposed = unit["proposed"] or {}
         return Target(
-            marked or list(item.get("tracks", ())),
-            cluster_id=None if marked else item.get("cluster_id"),
-            person_id=first.get("person_id"),
-            person=first.get("person"),
-            candidates=item.get("candidates", []),
-            rev=item.get("rev"),
+            marked or list(unit["shown"]),
+            cluster_id=None if marked else unit["cluster_id"],
+            person_id=proposed.get("person_id"),
+            person=proposed.get("person"),
+            candidates=unit["candidates"],
+            rev=self.item["rev"] if self.item else None,
         )
 
     def context(self) -> dict[str, Any]:
         if self.item is None:
             return {"episode": str(self.episode_id)} if self.episode_id is not None else {}
-        target = self.aimed()
-        return {
-            "episode": str(self.item["episode_id"]),
-            "item": self.item["item"],
-            "tracks": target.tracks,
-            "cluster_id": self.item.get("cluster_id"),
-        }
+        unit, target = self._unit(), self.aimed()
+        known = {"episode": str(self.item["episode_id"]), "item": self.item["item"], "tracks": target.tracks, "rev": self.item["rev"]}
+        return {**known, "cluster_id": unit["cluster_id"] if unit else None, "leave_out": sorted(self.faces.marked)}
 
     def why_not(self, action: str) -> str | None:
         if not action.startswith("review."):
             return None
-        item = self.item
-        if item is None:
-            return None if action == "review.suggestions" else "The queue is empty: there is nothing to answer."
-        if action == "review.unknown" and not self._candidates():
-            return "It is taken for nobody; tab leaves it for later."
-        if action == "review.accept" and item["kind"] != "suggestion" and not self._candidates():
-            return "There is nobody to say yes to; a says who it is."
-        if action == "review.dismiss" and item["kind"] != "suggestion":
-            return "This is no suggestion; 0 says that it is not them, tab leaves it for later."
-        if action == "review.split" and not self.faces.marked:
+        item, unit = self.item, self._unit()
+        if item is None or unit is None:
+            return "The queue is empty: there is nothing to answer."
+        if action == "review.accept" and any(one["proposed"] is None for one in item["asked"]):
+            return "Nobody is proposed for some of it: answer it with a number, or a for somebody else."
+        if action == "review.accept" and len(self.faces.marked) == len(self.faces.items):
+            return "All faces are marked as wrong: say who it is (a), or 0."
+        if action == "review.split" and not self.faces.marked and unit["kind"] != "mixed":
             return "Mark the faces that are somebody else first: m."
-        if action == "review.split" and item.get("cluster_id") is None:
-            return "These faces are in no cluster; say who the marked ones are (a)."
-        if action in ("review.play", "review.moment", "review.mark") and not item["tracks"]:
-            return "There is no face to this item."
+        if action == "review.split" and self.faces.marked and unit["cluster_id"] is None:
+            return "These faces are no cluster of their own; answer, and the marked ones are left out."
         return None
 
     # doing
 
     def _answer(self, work: Any) -> None:
-        """Send an answer; the next item shows at once when the engine names it."""
+        """Send an answer; what follows is shown at once, and the queue is read again."""
 
         async def then() -> None:
             item = self.item
-            answer = await work
-            if answer is None:
+            if await work is None:
                 self.reload()
                 return
             self._answered += 1
-            if self.item is item and item is not None:
-                self._items = [other for other in self._items if other["item"] != item["item"]]
-                following = answer.get("next") or next((other for other in self._items if other["item"] not in self._later), None)
-                if following and "tracks" in following:
+            if item is not None and self.item is item:
+                following = next((other for other in self._items if other["item"] != item["item"]), None)
+                if len(item["asked"]) == 1 and following is not None:
+                    self._items = [other for other in self._items if other is not item]
                     await self._show(following)
-                else:
-                    self.item = None
+            self.faces.marked = set()
             self.reload()
 
         self.run_worker(then(), group="answer", exit_on_error=False)
+
+    def _accept(self, said: str, **given: Any) -> Any:
+        """Answer the item, or the unit under the cursor where the sheet holds several."""
+        item, unit = self.item, self._unit()
+        assert item is not None and unit is not None
+        return facing.write(self.rollcall, "queue_accept", said, item=item["item"], rev=item["rev"], leave_out=sorted(self.faces.marked), **given)
+
+    async def _is(self, person: str, name: str, *, create: bool = False) -> Any:
+        assert self.item is not None
+        if len(self.item["asked"]) == 1:
+            return await self._accept(f"That is {name}.", person=person, create=create)
+        return await facing.assign(self.rollcall, self.aimed(), person, name, create=create)
+
+    def do_accept(self) -> None:
+        item = self.item
+        assert item is not None
+        names = sorted({unit["proposed"]["person"] for unit in item["asked"]})
+        self._answer(self._accept(f"Yes: {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."))
 
     def do_candidate(self, number: int) -> None:
         likely = self._candidates()
@@ -315,70 +312,67 @@ class Review(Place):
             self.rollcall.say(f"There is no likely person {number} here; a picks anybody.", severity="warning")
             return
         row = likely[number - 1]
-        self._answer(facing.assign(self.rollcall, self.aimed(), str(row["person_id"]), row["person"]))
+        self._answer(self._is(str(row["person_id"]), row["person"]))
 
     def do_assign(self) -> None:
-        assert self.item is not None
-        episode = self._episodes.get(self.item["episode_id"])
-        people = self._people.get(episode["show_id"], []) if episode else []
-        self._answer(facing.ask_who(self.rollcall, self.aimed(), people))
+        self._answer(self._ask())
+
+    async def _ask(self) -> Any:
+        from app.screens.ask import Who
+
+        item, unit = self.item, self._unit()
+        assert item is not None and unit is not None
+        await self._read_episode(item["episode_id"])
+        people = self._people[self._episodes[item["episode_id"]]["show_id"]]
+        found = await self.rollcall.push_screen_wait(Who("Who is it?", people, unit["candidates"]))
+        return await self._is(found["person"], found["name"], create=found["create"]) if found else None
 
     def do_unknown(self) -> None:
         target = self.aimed()
-        assert target.person_id is not None and target.person is not None
-        self._answer(facing.reject(self.rollcall, target, target.person_id, target.person))
+        if target.person_id is not None and target.person is not None:
+            self._answer(facing.reject(self.rollcall, target, target.person_id, target.person))
+        else:
+            self._answer(self._is(NOBODY, "nobody in particular"))
 
     def do_exclude(self) -> None:
         self._answer(facing.exclude(self.rollcall, self.aimed()))
 
     def do_split(self) -> None:
-        assert self.item is not None
-        marked = [ref for ref in self.item["tracks"] if ref in self.faces.marked]
-        self._answer(facing.split_off(self.rollcall, self.item["cluster_id"], marked, self.item.get("rev")))
-
-    def do_accept(self) -> None:
-        assert self.item is not None
-        if self.item["kind"] == "suggestion":
-            given = {"episode": str(self.item["episode_id"]), "suggestions": self.item.get("suggestions")}
-            self._answer(facing.write(self.rollcall, "suggestion_accept", "Accepted.", **given))
-        else:
-            self.do_candidate(1)
-
-    def do_dismiss(self) -> None:
-        assert self.item is not None
-        self._answer(facing.write(self.rollcall, "suggestion_dismiss", "Dismissed.", suggestions=self.item.get("suggestions")))
+        item, unit = self.item, self._unit()
+        assert item is not None and unit is not None
+        marked = [ref for ref in unit["shown"] if ref in self.faces.marked]
+        if marked:
+            self._answer(facing.split_off(self.rollcall, unit["cluster_id"], marked, item["rev"]))
+            return
+        track = self._tracks.get(unit["shown"][0])
+        middle = (track["start_us"] + track["end_us"]) / 2e6 if track else 0.0
+        self._answer(facing.split_at(self.rollcall, unit["shown"][0], middle, item["rev"]))
 
     def do_lock(self) -> None:
         self._answer(facing.lock(self.rollcall, self.aimed(), locked=True))
 
     def do_skip(self) -> None:
         item = self.item
-        if item is None:
-            return
-        self._later.add(item["item"])
+        assert item is not None
+        self._skipped.add(item["item"])
 
         async def skip() -> None:
             await verbs.asked(self.rollcall, "queue_skip", item=item["item"])
-            following = next((other for other in self._items if other["item"] not in self._later), None)
-            if following is None:
-                self.rollcall.say("That was the last one; those put off come again.")
-                self.reload()
-            else:
-                await self._show(following)
+            self._items = [other for other in self._items if other is not item]
+            await self._show(self._items[0] if self._items else None)
+            self.reload()
 
         self.run_worker(skip(), group="answer", exit_on_error=False)
 
     def do_suggestions(self) -> None:
-        verbs.form(self.rollcall, "suggestion_list", self.context(), then=self._show_suggestions)
+        from app.screens.choosing import suggestions
 
-    def _show_suggestions(self, answer: dict[str, Any]) -> None:
-        from app.screens.result import Result
-
-        self.rollcall.push_screen(Result("suggestion_list", answer))
+        assert self.item is not None
+        self.run_worker(suggestions(self.rollcall, str(self.item["episode_id"])), group="answer", exit_on_error=False)
 
     def do_mark(self) -> None:
         self.faces.do_mark()
-        self.likely.redraw()
+        self._redraw()
 
     def do_left(self) -> None:
         self.faces.do_left()
@@ -386,10 +380,16 @@ class Review(Place):
     def do_right(self) -> None:
         self.faces.do_right()
 
+    def do_up(self) -> None:
+        self.faces.do_up()
+
+    def do_down(self) -> None:
+        self.faces.do_down()
+
     @on(Faces.Moved)
     def _face_moved(self) -> None:
         self._stop()
-        self.when.redraw()
+        self._redraw()
 
     def closed(self) -> bool:
         if self.query_one("#stage").has_class("playing"):
@@ -397,8 +397,7 @@ class Review(Place):
             return True
         if self.faces.marked:
             self.faces.marked = set()
-            self.faces.redraw()
-            self.likely.redraw()
+            self._redraw()
             return True
         return False
 
@@ -436,6 +435,18 @@ class Review(Place):
             return
         colour = tuple(bytes.fromhex(self.rollcall.ink.colours["accent"][1:]))
         self.player.play([_with_box(read(frame), track["boxes"], colour) for frame in answer["frames"]])
+
+
+def _question(item: dict[str, Any], unit: Unit) -> str:
+    """What is asked, in words."""
+    if len(item["asked"]) > 1:
+        return "Is everybody here who the caption says?"
+    proposed = clean(unit["proposed"]["person"]) if unit["proposed"] else None
+    if unit["kind"] == "mixed":
+        return "Is this one person all the time?"
+    if unit["kind"] == "disagreement":
+        return f"Labelled {clean(unit['label'])}: is that right?"
+    return f"Is this {proposed}?" if proposed else "Who is this?"
 
 
 def _piece(track: dict[str, Any], ref: str) -> dict[str, Any]:

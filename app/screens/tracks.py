@@ -238,7 +238,7 @@ class Tracks(Tab):
         if not isinstance(self.rows.current, Track):
             return "Put the cursor on a track first."
         target = self.aimed()
-        if action in ("faces.reject", "faces.name", "faces.bank", "faces.feature") and target.person_id is None:
+        if action in ("faces.reject", "faces.name", "faces.bank", "faces.feature", "faces.propagate") and target.person_id is None:
             return "Nobody is named there, or not everywhere the same; a says who it is."
         if action == "faces.split" and len(target.tracks) > 1:
             return "Only one track can be split at a time; esc takes the marks away."
@@ -291,11 +291,9 @@ class Tracks(Tab):
         self._run(facing.lock(self.rollcall, self.aimed(), locked=False))
 
     def do_propagate(self) -> None:
-        from app.screens.spreading import spread_from
+        from app.screens.choosing import spread
 
-        row = self.rows.current
-        assert isinstance(row, Track)
-        self._run(spread_from(self.rollcall, {"track": row.ref}))
+        self._run(spread(self.rollcall, self.episode.reference, str(self.aimed().person_id)))
 
     def do_bank(self) -> None:
         target = self.aimed()
