@@ -16,6 +16,7 @@ from app.pictures import Picture, boxed, read, scaled
 from app.screens.base import Place, bindings
 from app.widgets.faces import Faces
 from app.widgets.panel import Panel
+from app.widgets.picture import picture_lines
 from app.widgets.player import RATE, Player
 
 AHEAD = 50
@@ -37,10 +38,15 @@ class Review(Place):
     Review #likely { width: 34; padding: 0 1; }
     Review #when { height: 2; padding: 0 1; }
     Review .middle { height: 1fr; }
+    Review #stage { layout: horizontal; }
+    Review #large { width: 27; padding: 0 1; }
+    Review.-wide #large { width: 51; }
     Review Player { display: none; }
     Review .playing Player { display: block; }
-    Review .playing Faces { display: none; }
+    Review .playing Faces, Review .playing #large { display: none; }
     """
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012 (declared as an instance variable by the toolkit)
 
     def __init__(self, episode: int | None = None) -> None:
         super().__init__()
@@ -64,6 +70,7 @@ class Review(Place):
 
     def body(self) -> ComposeResult:
         self.question = Panel(self._draw_question, id="question")
+        self.large = Panel(self._draw_large, id="large")
         self.faces = Faces(least=24, captions=1, caption=self._caption)
         self.faces.empty = ""
         self.player = Player()
@@ -72,6 +79,7 @@ class Review(Place):
         yield self.question
         with Horizontal(classes="middle"):
             with Vertical(id="stage"):
+                yield self.large
                 yield self.faces
                 yield self.player
             yield self.likely
@@ -119,22 +127,28 @@ class Review(Place):
         if show not in self._people:
             self._people[show] = await verbs.every(self.rollcall, "person_list", show=str(show))
 
+    def _units(self) -> list[Unit]:
+        """What is asked now: all units of a sheet whose people are proposed, to be taken at once; else the first that has to be named."""
+        asked: list[Unit] = self.item["asked"] if self.item else []
+        unnamed = [unit for unit in asked if unit["proposed"] is None]
+        return unnamed[:1] or asked
+
     def _refs(self) -> list[str]:
-        return [ref for unit in (self.item or {"asked": ()})["asked"] for ref in unit["shown"]]
+        return [ref for unit in self._units() for ref in unit["shown"]]
 
     def _fill(self) -> None:
-        units = self.item["asked"] if self.item else []
-        self.faces.set_items([{"key": ref, "track": ref, "unit": unit} for unit in units for ref in unit["shown"]])
+        self.faces.set_items([{"key": ref, "track": ref, "unit": unit} for unit in self._units() for ref in unit["shown"]])
         self._redraw()
 
     def _redraw(self) -> None:
-        for panel in (self.question, self.likely, self.when):
+        for panel in (self.question, self.large, self.likely, self.when):
             panel.redraw()
         self.faces.redraw()
         self.chrome()
 
     def pictures_came(self) -> None:
         self.faces.redraw()
+        self.large.redraw()
 
     def concerned(self, news: News) -> bool:
         if any(name != "queue_skip" for name in news.operations()):
@@ -151,9 +165,12 @@ class Review(Place):
             done = f" You answered {self._answered}." if self._answered else ""
             where = "this episode" if self.episode_id is not None else "the library"
             return [[], [(f"Nothing in {where} is worth asking about now.{done}", "strong")], [("L library   A what was decided", "dim")]]
-        left = f"{len(self._items)}{'+' if self._more else ''} left"
-        settles = f"settles {span(item['settles_s'])}, {item['at_risk_s']:.1f} s of error"
-        question = _question(item, unit)
+        count = sum(len(other["asked"]) if any(one["proposed"] is None for one in other["asked"]) else 1 for other in self._items)
+        left = f"{count}{'+' if self._more else ''} left"
+        units = self._units()
+        risk = item["at_risk_s"] * sum(one["seconds"] for one in units) / max(0.001, item["settles_s"])
+        settles = f"settles {span(sum(one['seconds'] for one in units))}, {risk:.1f} s of error"
+        question = _question(units, unit)
         gap = max(1, width - len(question) - len(left) - len(settles) - 2)
         lines: list[Line] = [[(question, "title"), ("  ", "text"), (settles, "dim"), (" " * gap, "text"), (left, "faint")]]
         badges = "  ".join(clean(badge) for badge in unit["badges"])
@@ -164,11 +181,21 @@ class Review(Place):
 
     def _caption(self, face: dict[str, Any]) -> list[Line]:
         unit, track = face["unit"], self._tracks.get(face["key"])
-        if self.item and len(self.item["asked"]) > 1:
+        if len(self._units()) > 1:
             proposed = unit["proposed"]
             return [[(clean(proposed["person"]) if proposed else "who?", "text" if proposed else "dim")]]
         at = f"{clock(track['start_us'])[:-3]} {span((track['end_us'] - track['start_us']) / 1e6)}" if track else ""
         return [[(at, "dim")]]
+
+    def _draw_large(self, width: int, height: int) -> list[Line]:
+        """The face under the cursor, as large as there is room."""
+        face = self.faces.current
+        if face is None:
+            return []
+        columns = max(8, min(width - 1, 2 * (height - 1)) // 2 * 2)
+        lines = picture_lines(self.rollcall, {"track": face["key"]}, columns, columns // 2)
+        label = clean(face["unit"]["label"])
+        return [*lines, [("now: ", "faint"), (label, "dim")]]
 
     def _draw_likely(self, width: int, height: int) -> list[Line]:
         item, unit = self.item, self._unit()
@@ -176,7 +203,7 @@ class Review(Place):
             return []
         lines: list[Line] = []
         room = width - 2
-        if len(item["asked"]) > 1:
+        if len(self._units()) > 1:
             lines += [[("the face under the cursor", "dim")]]
         for n, row in enumerate(self._candidates()[:9], 1):
             name = (fit(clean(row["person"]), room - 6), "strong")
@@ -257,8 +284,8 @@ class Review(Place):
         item, unit = self.item, self._unit()
         if item is None or unit is None:
             return "The queue is empty: there is nothing to answer."
-        if action == "review.accept" and any(one["proposed"] is None for one in item["asked"]):
-            return "Nobody is proposed for some of it: answer it with a number, or a for somebody else."
+        if action == "review.accept" and unit["proposed"] is None:
+            return "Nobody is proposed: answer with a number, or a for somebody else or a new name."
         if action == "review.accept" and len(self.faces.marked) == len(self.faces.items):
             return "All faces are marked as wrong: say who it is (a), or 0."
         if action == "review.split" and not self.faces.marked and unit["kind"] != "mixed":
@@ -279,14 +306,20 @@ class Review(Place):
                 return
             self._answered += 1
             if item is not None and self.item is item:
-                following = next((other for other in self._items if other["item"] != item["item"]), None)
-                if len(item["asked"]) == 1 and following is not None:
-                    self._items = [other for other in self._items if other is not item]
-                    await self._show(following)
-            self.faces.marked = set()
+                self.faces.marked = set()
+                await self._next(item, self._units())
             self.reload()
 
         self.run_worker(then(), group="answer", exit_on_error=False)
+
+    async def _next(self, item: dict[str, Any], answered: list[Unit]) -> None:
+        """Show what follows at once: the rest of the item, or the next one; the queue is read again behind it."""
+        item["asked"] = [unit for unit in item["asked"] if unit not in answered]
+        if not item["asked"]:
+            self._items = [other for other in self._items if other is not item]
+        self.item = None
+        if self._items:
+            await self._show(self._items[0])
 
     def _accept(self, said: str, **given: Any) -> Any:
         """Answer the item, or the unit under the cursor where the sheet holds several."""
@@ -298,12 +331,19 @@ class Review(Place):
         assert self.item is not None
         if len(self.item["asked"]) == 1:
             return await self._accept(f"That is {name}.", person=person, create=create)
-        return await facing.assign(self.rollcall, self.aimed(), person, name, create=create)
+        unit, marked = self._unit(), sorted(self.faces.marked)
+        assert unit is not None
+        whole = Target([ref for ref in unit["shown"] if ref not in marked], cluster_id=unit["cluster_id"], rev=self.item["rev"])
+        if marked and unit["cluster_id"] is not None:
+            if await facing.split_off(self.rollcall, unit["cluster_id"], marked, self.item["rev"]) is None:
+                return None
+            whole = Target(whole.tracks, cluster_id=unit["cluster_id"])
+        return await facing.assign(self.rollcall, whole, person, name, create=create)
 
     def do_accept(self) -> None:
         item = self.item
         assert item is not None
-        names = sorted({unit["proposed"]["person"] for unit in item["asked"]})
+        names = sorted({unit["proposed"]["person"] for unit in self._units()})
         self._answer(self._accept(f"Yes: {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."))
 
     def do_candidate(self, number: int) -> None:
@@ -359,6 +399,7 @@ class Review(Place):
         async def skip() -> None:
             await verbs.asked(self.rollcall, "queue_skip", item=item["item"])
             self._items = [other for other in self._items if other is not item]
+            self.item = None
             await self._show(self._items[0] if self._items else None)
             self.reload()
 
@@ -437,9 +478,9 @@ class Review(Place):
         self.player.play([_with_box(read(frame), track["boxes"], colour) for frame in answer["frames"]])
 
 
-def _question(item: dict[str, Any], unit: Unit) -> str:
+def _question(units: list[Unit], unit: Unit) -> str:
     """What is asked, in words."""
-    if len(item["asked"]) > 1:
+    if len(units) > 1:
         return "Is everybody here who the caption says?"
     proposed = clean(unit["proposed"]["person"]) if unit["proposed"] else None
     if unit["kind"] == "mixed":

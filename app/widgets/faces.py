@@ -94,12 +94,12 @@ class Faces(Widget, can_focus=True):
         """Cells a face takes here."""
         wanted = max(1, min(self._least, len(self.items)))
         for columns, rows in SIZES:
-            if (self.size.width - 1) // (columns + 2) * max(0, self.size.height // (rows + self._captions)) >= wanted:
+            if (self.size.width - 1) // (columns + 1) * max(0, self.size.height // (rows + self._captions)) >= wanted:
                 return columns, rows
         return SIZES[-1]
 
     def _across(self) -> int:
-        return max(1, (self.size.width - 1) // (self._cell()[0] + 2))
+        return max(1, (self.size.width - 1) // (self._cell()[0] + 1))
 
     def _tall(self) -> int:
         return self._cell()[1] + self._captions
@@ -169,7 +169,7 @@ class Faces(Widget, can_focus=True):
         for index in range(first, min(first + self._across(), len(self.items))):
             item = self.items[index]
             line += self._picture(item, inner, columns, rows) if inner < rows else self._words(index, item, inner - rows, columns)
-            line.append(("  ", "text"))
+            line.append((" ", "text"))
         return ink.strip(line, width)
 
     def _picture(self, item: Item, y: int, columns: int, rows: int) -> list[Any]:
@@ -208,7 +208,7 @@ class Faces(Widget, can_focus=True):
         self.do_up()
 
     def on_click(self, event: events.Click) -> None:
-        across = (event.x - 1) // (self._cell()[0] + 2)
+        across = (event.x - 1) // (self._cell()[0] + 1)
         index = (self.top + event.y // self._tall()) * self._across() + across
         if across < self._across() and index < len(self.items):
             again = index == self.cursor
