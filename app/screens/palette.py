@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +18,8 @@ from app.paint import Line, fit
 from app.screens.ask import BOX, WhoInput
 from app.screens.base import MANY, Place
 from app.widgets.rows import Rows
+
+LINK = re.compile(r"(?:rollcall://)?episode/([\w-]+)@(\d+(?:\.\d*)?)")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,13 @@ class Palette(ModalScreen[None]):
         self.rows.refresh()
 
     def on_input_submitted(self) -> None:
+        if (link := LINK.fullmatch(self.query_one(Input).value.strip())) is not None:
+            from app.screens.moment import Moment
+
+            at_us = round(float(link[2]) * 1e6)
+            self.dismiss(None)
+            self._place.call_after_refresh(self._place.rollcall.push_screen, Moment(link[1], at_us, at_us))
+            return
         entry = self.rows.current
         if entry is None:
             return
