@@ -53,7 +53,7 @@ class Bench:
         self.engine.close()
         self.engine = Engine(self.home)
 
-    def call(self, actor: str, name: str, key: str | None = None, **parameters: Any) -> dict[str, Any]:
+    def call(self, actor: str, name: str, /, key: str | None = None, **parameters: Any) -> dict[str, Any]:
         """Invoke an operation as every surface does."""
         op = registry.find(name)
         who, typed = policy.Actor.parse(actor), registry.validate(op, parameters)

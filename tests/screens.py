@@ -18,7 +18,7 @@ from app.screens.base import Place
 from engine.wire import Client
 from tests.clips import FACES, framing, write
 
-WAIT_S = 25.0
+WAIT_S = 60.0
 
 
 def make_library(home: Path, folder: Path) -> None:

@@ -72,7 +72,7 @@ def change(context: Context, op: str, p: Change, make: Callable[[], Plan]) -> Ch
             plan = make()
             outcome = engine.review.write(command.transaction, plan, actor, p.reason, context.idem_key)
             answer = _answer(context, plan, outcome, dry_run=False)
-            command.result = answer.model_dump(mode="json")
+            command.result, command.facts = answer.model_dump(mode="json"), outcome.facts()
         engine.review.settle(outcome)
     context.decided.update(outcome.after)
     return answer

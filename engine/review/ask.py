@@ -72,8 +72,18 @@ def ask(
     split = np.bincount(standing.track, minlength=episode.tracks.num_rows) > 1
     mixed = episode.tracks["mixed"].to_numpy(zero_copy_only=False)[standing.track] & ~split[standing.track]
     found_units = [unit for unit in units(standing, belief, held / (held + WANTED_S), mixed) if not _set_aside(unit, people, set(task["archived"]))]
-    items = [_item(sheet, standing, belief, rows, people) for sheet, _ in zip(sheets(found_units), range(KEPT), strict=False)]
+    pages = [page for sheet, _ in zip(sheets(found_units), range(KEPT), strict=False) for page in _one_question(sheet)]
+    items = [_item(page, standing, belief, rows, people) for page in pages]
     return _suggestions(standing, belief, rows, people), items
+
+
+def _one_question(sheet: Sheet) -> list[Sheet]:
+    """A sheet that says who each is can be confirmed as it is; everybody nobody is proposed for is a question of their own, an action each way."""
+    named = tuple(unit for unit in sheet.units if unit.proposed >= 0)
+    pages = [named] if named else []
+    pages += [(unit,) for unit in sheet.units if unit.proposed < 0]
+    found = [Sheet(page, sum(unit.gain_s for unit in page), 1 + sum(unit.extra for unit in page)) for page in pages]
+    return sorted(found, key=lambda page: -page.at_risk_s)
 
 
 def _set_aside(unit: Unit, people: list[int], archived: set[int]) -> bool:

@@ -143,7 +143,7 @@ class Desk:
     def correct(self) -> tuple[float, float]:
         """Share of truth face-seconds with the right label: of all faces, and of the cast's."""
         made = self.made
-        named = np.append(np.array(self.people + [NOBODY], np.int64)[self.person], NOBODY)
+        named = np.append(np.array([*self.people, NOBODY], np.int64)[self.person], NOBODY)
         got = named[made.face_track]
         cast = made.face_person < made.cast
         right = np.where(cast, got == made.face_person, got < 0)
