@@ -183,7 +183,7 @@ class RollcallApp(App[None]):
 
     def _draw_pictures(self) -> None:
         self._wants_pictures = False
-        if isinstance(self.screen, Place):
+        if self.screen_stack and isinstance(self.screen, Place):
             self.screen.pictures_came()
 
     # telling

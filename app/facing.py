@@ -93,10 +93,12 @@ async def split_at(app: RollcallApp, track: str, at_s: float, rev: int | None) -
     return await write(app, "track_split", f"Split at {at:g} s.", track=track, at_s=[at], rev=rev)
 
 
-async def merge(app: RollcallApp, target: Target, clusters: list[Answer]) -> Answer | None:
-    """Merge a cluster into another."""
+async def merge(app: RollcallApp, target: Target, episode: str) -> Answer | None:
+    """Merge a cluster into another of the episode."""
     from app.screens.ask import Who
 
+    page = await verbs.asked(app, "cluster_list", episode=episode, limit=1000)
+    clusters = page["rows"] if page else []
     others = [
         {"person_id": row["cluster_id"], "name": f"{row['person'] or 'unidentified'} · cluster {row['cluster_id']}", "visual_s": row["seconds"]}
         for row in clusters

@@ -25,6 +25,9 @@ Key = Binding | tuple[str, str] | tuple[str, str, str]
 MANY = "candidate"
 """The verb whose keys are counted: its first key means the first candidate."""
 
+EARLY = 63
+"""Keys that wait for a screen to have read what it shows, less one."""
+
 
 def bindings(*places: str) -> list[Key]:
     """Bindings of the actions of places."""
@@ -67,6 +70,8 @@ class Place(Screen[Any]):
         super().__init__()
         self._loading = False
         self._again = False
+        self._loaded = False
+        self._early: list[tuple[str, int]] = []
         self.failed: RollcallError | None = None
 
     @property
@@ -144,12 +149,24 @@ class Place(Screen[Any]):
                     for rows in self.query(Rows):
                         rows.empty = [(clean(error), "bad")]
                         rows.redraw()
+                self._loaded = True
                 self.chrome()
+                self._catch_up()
                 if not self._again:
                     return
                 await asyncio.sleep(FLUSH_EVERY_S)
         finally:
             self._loading = False
+
+    def ready(self, action: Action) -> bool:
+        """Whether there is something for an action to work on yet; keys pressed before wait for it."""
+        return self._loaded or not self._loading or action.place == "everywhere"
+
+    def _catch_up(self) -> None:
+        """Do what was pressed before there was anything to do it to."""
+        early, self._early = self._early, []
+        for name, number in early:
+            self.call_later(self.action_do, name, number)
 
     def heard(self, news: News) -> None:
         """Something happened in the engine."""
@@ -181,6 +198,9 @@ class Place(Screen[Any]):
     def action_do(self, name: str, number: int = 0) -> None:
         """Do what a key stands for, or say why not."""
         action = self.rollcall.keys.table[name]
+        if not self.ready(action):
+            self._early = [*self._early[-EARLY:], (name, number)]
+            return
         reason = self.reason(action)
         if reason is not None:
             self.rollcall.say(reason, severity="warning")

@@ -122,9 +122,12 @@ class Episode(Place):
         assert self.facts is not None
         self.people = await verbs.every(self.rollcall, "person_list", show=str(self.facts["show_id"]))
 
+    def ready(self, action: Action) -> bool:
+        return action.place in ("everywhere", "episode") or self._tab not in self._stale or not self._loading
+
     def heard(self, news: News) -> None:
         if self.concerned(news):
-            self._stale = set(TABS)
+            self._stale = set(TABS) - {self._tab}
             self.reload()
 
     def pictures_came(self) -> None:

@@ -206,7 +206,7 @@ class Identities(Tab):
     def do_merge(self) -> None:
         assert self._shown is not None
         whole = Target([], cluster_id=self._shown["cluster_id"], rev=self._shown.get("rev"))
-        self._run(facing.merge(self.rollcall, whole, list(self.rows.rows)))
+        self._run(facing.merge(self.rollcall, whole, self.episode.reference))
 
     def do_lock(self) -> None:
         self._run(facing.lock(self.rollcall, self.aimed(), locked=True))
