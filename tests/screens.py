@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ def make_library(home: Path, folder: Path) -> None:
     client.call("episode_add", {"path": str(other), "show": "party", "season": 1, "number": 2, "title": "The second"})
     job = client.call("episode_analyse", {"episode": "1", "settings": {"models.profile": "embedded"}})
     assert client.call("job_wait", {"job_id": job["job_id"]})["state"] == "done"
+    end = time.monotonic() + WAIT_S
+    while not client.call("queue_list", {"episode": "1"})["rows"]:
+        assert time.monotonic() < end, "no question was made"
+        time.sleep(0.1)
     client.stop()
 
 

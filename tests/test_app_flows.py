@@ -200,7 +200,7 @@ async def test_export_is_written(home: Path) -> None:
         await driver.press("enter")
         await driver.said("exported")
         rows = Client(home, "person:tester").call("export_list")["rows"]
-        assert rows[0]["bytes"] == len((home / "exports" / Path(rows[0]["path"]).name).read_bytes())  # noqa: ASYNC240
+        assert rows[0]["bytes"] == len((home / "exports" / Path(rows[0]["path"]).name).read_bytes())
         await driver.press("x")
         await at(driver, "Result")
         assert "csv" in driver.text()
@@ -273,9 +273,8 @@ async def test_palette_offers_every_operation_and_forms_hold_every_parameter(hom
             first = matching(entries(driver.place), op["name"].replace("_", " ", 1))
             assert any(entry.operation == op["name"] for entry in first[:8]), op["name"]
             driver.app.push_screen(Form(op, {}))
-            await driver.until(lambda: isinstance(driver.app.screen, Form))
-            shown = {field.field.name for field in driver.app.screen.query(FieldInput)}
-            assert shown == set(op["parameters"].get("properties", {})) - set(spec.IMPLICIT)
+            parameters = set(op["parameters"].get("properties", {})) - set(spec.IMPLICIT)
+            await driver.until(lambda names=parameters: {field.field.name for field in driver.app.screen.query(FieldInput)} == names, op["name"])
             await driver.press("escape")
 
 

@@ -176,10 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             bare_cpu, bare_wall = first_rows([sys.executable, "-c", BARE], "bare rows", environment)
             cpu, wall = first_rows(command, TITLE, environment)
-            print(
-                f"first rows: {cpu * 1000:.0f} ms of processor, {wall * 1000:.0f} ms wall; a bare app: {bare_cpu * 1000:.0f} and {bare_wall * 1000:.0f} ms"
-            )
-            print(f"ratio to the bare app: {cpu / bare_cpu:.2f}\n")
+            print(f"first rows: {cpu * 1000:.0f} ms of processor, {wall * 1000:.0f} ms wall")
+            print(f"a bare app of the toolkit: {bare_cpu * 1000:.0f} and {bare_wall * 1000:.0f} ms; ratio {cpu / bare_cpu:.2f}\n")
             measure(Terminal(command, environment), chosen.keys)
         finally:
             client.stop()
