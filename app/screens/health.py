@@ -38,7 +38,7 @@ class Health(Place):
 
     def context(self) -> dict[str, Any]:
         row = self.rows.current
-        return {"model": row["name"], "name": row["name"]} if row else {}
+        return {"name": row["how"].strip("`").rpartition(" ")[2] if "model pull" in row["how"] else row["name"]} if row else {}
 
     def body(self) -> ComposeResult:
         self.facts = Panel(self._draw, id="facts")
@@ -55,7 +55,7 @@ class Health(Place):
         self.facts.styles.height = max(9, min(16, 7 + len(self._alerts(self.size.width - 4))))
         self.facts.redraw()
         found = await link.ask("model_list")
-        self.rows.set_rows(found["rows"] if "rows" in found else found["models"])
+        self.rows.set_rows(found["rows"])
 
     def _alerts(self, width: int) -> list[Line]:
         assert self._health is not None
@@ -74,7 +74,7 @@ class Health(Place):
             return [[], [("asking the engine", "dim")]]
         chosen = found["models"]
         facts = [
-            ("engine", f"{found['version']}, process {found['pid']}, {', '.join(found['providers'])}"),
+            ("engine", f"{found['version']}, process {found['pid']}, offers {', '.join(found['providers'])}; a job's log tells where models ran"),
             ("workspace", fit_path(found["home"], width - 14)),
             ("store", f"{size(found['database_bytes'])} library, {size(found['artefact_bytes'])} stage results, {size(found['free_bytes'])} free"),
             ("holds", f"{found['shows']} shows, {found['episodes']} episodes, {found['people']} people, {found['jobs_unfinished']} jobs unfinished"),
@@ -86,19 +86,19 @@ class Health(Place):
         return [(fit("  model", 34) + fit("task", 12) + right("size", 9) + "   " + fit("licence", max(10, width - 58)), "faint")]
 
     def _line(self, row: dict[str, Any], width: int) -> Line:
-        there = row.get("installed")
+        there = row["installed"]
         return [
             ("● " if there else "○ ", "good" if there else "faint"),
             (fit(clean(row["name"]), 32), "text" if there else "dim"),
-            (fit(clean(row.get("task", "")), 12), "dim"),
-            (right(size(row["bytes"]) if row.get("bytes") else "-", 9), "dim"),
+            (fit(clean(row["task"]), 12), "dim"),
+            (right(f"{row['megabytes']:.0f} MB" if row["megabytes"] else "-", 9), "dim"),
             ("   ", "text"),
-            (clean(row.get("licence", "")), "dim"),
+            (clean(row["licence"]), "dim"),
         ]
 
     def why_not(self, action: str) -> str | None:
         row = self.rows.current if self.is_mounted else None
-        if action == "health.pull" and row is not None and row.get("installed"):
+        if action == "health.pull" and row is not None and row["installed"]:
             return f"{row['name']} is installed."
         return None
 

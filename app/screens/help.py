@@ -9,7 +9,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from app.keys import Action, all_shown
+from app.keys import FILE_NAME, Action, all_shown
 from app.paint import Line, fit, wrap
 from app.screens.ask import BOX
 from app.screens.base import Place
@@ -40,7 +40,8 @@ class Help(ModalScreen[None]):
 
     def _draw(self, width: int, height: int) -> list[Line]:
         keys = self._place.rollcall.keys
-        lines: list[Line] = [[("Keys", "title"), ("   change them in ", "dim"), (str(self._place.rollcall.home / "keys.toml"), "dim")]]
+        path = str(self._place.rollcall.home / FILE_NAME)
+        lines: list[Line] = [[("Keys", "title"), ("   ↑↓ scrolls, esc leaves", "dim")], [(f"your own: {path}", "faint")]]
         for place in [*self._place.places, "everywhere"]:
             actions = keys.of(place)
             if actions:

@@ -72,6 +72,7 @@ class Library(Place):
                     self.rollcall.jobs.setdefault(job["job_id"], job)
         self._totals = {}
         self.rows.empty = [("the library is empty: press ", "dim"), ("a", "key", "screen.do('library.add')"), (" to add a video file", "dim")]
+        self.rows.advice = WELCOME
         self.rows.set_rows(_tree(shows, episodes))
         self._look(self.rows.current)
 
@@ -137,7 +138,7 @@ class Library(Place):
     def _detail(self, width: int, height: int) -> list[Line]:
         row = self.rows.current
         if row is None:
-            return [[], *[[(line, "dim")] for line in wrap(WELCOME, width - 2)]]
+            return []
         if row["kind"] == "season":
             return []
         if row["kind"] == "show":

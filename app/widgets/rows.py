@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from app.paint import Ink, Line
+from app.paint import Ink, Line, wrap
 
 Row = Any
 Draw = Callable[[Row, int], Line]
@@ -67,6 +67,7 @@ class Rows(Widget, can_focus=True):
         self._texts: list[str] = []
         self.rows: Sequence[Row] = []
         self.empty: Line = [("nothing here yet", "dim")]
+        self.advice = ""
         self.marked: set[Any] = set()
         self.filter = ""
         self.cursor = 0
@@ -239,7 +240,8 @@ class Rows(Widget, can_focus=True):
             y -= 1
         if not self.rows:
             text: Line = [(f" nothing holds “{self.filter}”; esc shows all", "dim")] if self.filter else [(" ", "dim"), *self.empty]
-            return ink.strip(text if y == 1 else [], width)
+            more = [] if self.filter else wrap(self.advice, width - 3)
+            return ink.strip(text if y == 1 else [(f" {more[y - 3]}", "faint")] if 0 <= y - 3 < len(more) else [], width)
         index = self.top + y
         if index >= len(self.rows):
             return ink.strip([], width)
