@@ -137,7 +137,8 @@ def _cluster(
     seconds, stray = standing.seconds[rows], 1 - belief.member[rows]
     shown = rows[_worth_showing(seconds, stray)]
     seen = np.isin(rows, shown)
-    chances = np.append(belief.cluster[cluster, :-1], belief.cluster[cluster, -1] * (1 - wanted[cluster]))
+    chances = np.average(belief.target[rows], axis=0, weights=seconds + 1e-3)
+    chances[-1] *= 1 - wanted[cluster]
     best = int(chances.argmax())
     gain = float((seconds * np.maximum(error[rows] - np.where(seen, 0, stray), 0)).sum())
     chance = float(chances[best])

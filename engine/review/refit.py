@@ -7,7 +7,7 @@ having been seen together. Memberships stay as the clustering found them, so a t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.config import IdentitySettings
 from engine.identity.context import middles
 from engine.identity.gallery import SHARE_OF_TRACKS
+from engine.identity.linkage import agglomerate
 from engine.identity.membership import ELSEWHERE, NEARER
 from engine.identity.similarity import Evidence
 from engine.tables import Episode
@@ -36,6 +37,23 @@ OPINION = 1.0
 
 UNFORESEEN = 1e-3
 """Least probability of a person the clustering did not think of."""
+
+LEFTOVER = 8
+"""Clusters of at most this many tracks may be put together for a question."""
+
+ALIKE = 1.5
+"""Log odds above which they are."""
+
+TAKEN_OUT = 0.5
+"""Probability that a track taken out of a cluster is nobody the clustering thought of."""
+
+WANTED_S = 4.0
+"""Seconds for which a cluster of nobody known is as likely to be somebody to name as not, before there are answers."""
+
+WANTED_SPREAD = np.array([1.5, 0.5, 1.5])
+"""How far answers may move that: where it begins, what length says, and what the height of the face says."""
+
+NEWTON_ROUNDS = 6
 
 BIN_S = 5.0
 """Who is around is counted in steps of this."""
@@ -67,7 +85,7 @@ class Standing:
 class Ground:
     """What does not change while an episode is reviewed.
 
-    found: evidence of its pairs. middle (tracks,) seconds. track, cluster, chance (m,): memberships. match (clusters, known people + 1): the
+    found: evidence of its pairs. middle (tracks,) seconds; height (tracks,) pixels. track, cluster, chance (m,): memberships. match (clusters, known people + 1): the
     identity stage's probabilities, the last column for none of the people known.
     """
 
@@ -77,12 +95,24 @@ class Ground:
     cluster: NDArray[np.int64]
     chance: NDArray[np.float64]
     match: NDArray[np.float64]
+    height: NDArray[np.float64]
 
     @classmethod
     def of(cls, episode: Episode, found: Evidence, membership: object, match: NDArray[np.float64]) -> Ground:
         """From the results of the identity stage. membership: MEMBERSHIP."""
         track, cluster, chance = (membership[name].to_numpy() for name in ("track", "cluster", "probability"))  # type: ignore[index]
-        return cls(found, middles(episode.tracks), track.astype(np.int64), cluster.astype(np.int64), chance.astype(np.float64), match)
+        return cls(found, middles(episode.tracks), track.astype(np.int64), cluster.astype(np.int64), chance.astype(np.float64), match, episode.tracks["height_px"].to_numpy().astype(np.float64))
+
+
+    def with_alone(self, tracks: NDArray[np.int64], clusters: NDArray[np.int64]) -> Ground:
+        """The same with some tracks taken out of their cluster, each into a new one of its own; what else they may be stays."""
+        own = np.isin(self.track, tracks) & (self.chance >= 0.5)
+        number = np.full(len(self.middle), -1)
+        number[tracks] = clusters
+        cluster, chance = np.where(own, number[self.track], self.cluster), np.where(own, np.minimum(self.chance, TAKEN_OUT), self.chance)
+        more = np.zeros((int(clusters.max()) + 1 - len(self.match), self.match.shape[1]))
+        more[:, -1] = 1
+        return replace(self, cluster=cluster, chance=chance, match=np.concatenate([self.match, more]))
 
 
 @dataclass(frozen=True)
@@ -108,6 +138,40 @@ def refit(ground: Ground, standing: Standing, settings: IdentitySettings, newcom
     cluster = _clusters(ground, standing, face, context, bank, settings, newcomers)
     target, member = _targets(ground, standing, cluster, _direct(ground, standing, face, bank, settings) + context)
     return Belief(target, cluster, member)
+
+
+def grouped(ground: Ground, standing: Standing) -> tuple[Ground, Standing]:
+    """The same with leftovers put together: small clusters nobody decided about that are likely one person, by place, clothes and faces.
+
+    The clustering attaches poor tracks to good ones only; among themselves they are worth a question together.
+    """
+    clusters = len(ground.match)
+    size = np.bincount(standing.cluster, minlength=clusters)
+    touched = np.bincount(standing.cluster, ~standing.open, clusters) > 0
+    rows = np.flatnonzero((size[standing.cluster] <= LEFTOVER) & ~touched[standing.cluster] & (standing.person == NOBODY))
+    if len(rows) < 2:
+        return ground, standing
+    track = standing.track[rows]
+    units, unit = np.unique(standing.cluster[rows], return_inverse=True)
+    place = np.full(len(ground.middle), -1)
+    place[track] = unit
+    sums = np.zeros((len(units), len(units)), np.float32)
+    np.add.at(sums, (unit[:, None], unit[None]), ground.found.face[np.ix_(track, track)])
+    for part in (ground.found.body, ground.found.thread):
+        among = part[track][:, track].tocoo()
+        np.add.at(sums, (unit[among.row], unit[among.col]), among.data)
+    cost = np.zeros(sums.shape, np.float16)
+    first, second, value = ground.found.together.both_ways()
+    known = (place[first] >= 0) & (place[second] >= 0)
+    np.maximum.at(cost, (place[first[known]], place[second[known]]), value[known].astype(np.float16))
+    np.fill_diagonal(sums, 0)
+    weight = np.bincount(unit).astype(np.float64)
+    group = agglomerate(sums, weight, cost, ALIKE)
+    leader = np.full(int(group.max()) + 1, -1)
+    leader[group[::-1]] = units[::-1]
+    into = np.arange(clusters)
+    into[units] = leader[group]
+    return replace(ground, cluster=into[ground.cluster]), replace(standing, cluster=into[standing.cluster])
 
 
 def _exemplars(ground: Ground, standing: Standing) -> list[NDArray[np.int64]]:
@@ -162,8 +226,7 @@ def _context(ground: Ground, standing: Standing) -> NDArray[np.float64]:
     """(tracks, people) log odds from clothes and place, less the cost of having been seen together; and who is around."""
     tracks, people = len(ground.middle), standing.people
     person = np.full(tracks, NOBODY)
-    decided = standing.how != MACHINE
-    person[standing.track[decided]] = standing.person[decided]
+    person[standing.track] = standing.person
     body, thread = ground.found.body.tocoo(), ground.found.thread.tocoo()
     keep = person[body.col] >= 0
     row, owner, value = body.row[keep], person[body.col[keep]], body.data[keep]
@@ -271,3 +334,34 @@ def _targets(ground: Ground, standing: Standing, cluster: NDArray[np.float64], o
     target[looked, np.where(standing.person[looked] >= 0, standing.person[looked], -1)] = 1
     member[looked] = 1
     return target, member
+
+
+def newly_wanted(ground: Ground, standing: Standing) -> NDArray[np.float64]:
+    """(clusters,) probability that a cluster of nobody known is somebody to be named: the longer the likelier, and what the answers so far teach.
+
+    A logistic curve, its start at even odds for WANTED_S; taught by clusters decided to be nobody, and by the largest cluster of everybody who was
+    not known before.
+    """
+    clusters = len(ground.match)
+    held = np.bincount(standing.cluster, standing.seconds, clusters)
+    height = np.bincount(standing.cluster, standing.seconds * np.log(ground.height[standing.track]), clusters) / np.maximum(held, 1e-9)
+    usual = float(np.median(height[held > 0])) if (held > 0).any() else 0.0
+    columns = np.column_stack([np.ones(clusters), np.log(np.maximum(held, 0.1)), height - usual])
+    decided = ~standing.open
+    answered: dict[int, tuple[float, float]] = {}
+    for person in np.unique(standing.person[decided]):
+        mine = standing.cluster[decided & (standing.person == person)]
+        if person < 0:
+            answered |= {int(one): (0.0, 1.0) for one in np.unique(mine)}
+        elif person >= ground.match.shape[1] - 1:
+            answered[int(np.bincount(mine, standing.seconds[decided & (standing.person == person)]).argmax())] = (1.0, 1.0)
+    weight = start = np.array([-np.log(WANTED_S), 1.0, 0.0])
+    rows = np.array(sorted(answered), np.int64)
+    said = np.array([answered[int(row)][0] for row in rows])
+    for _ in range(NEWTON_ROUNDS if len(rows) else 0):
+        value = 1 / (1 + np.exp(-columns[rows] @ weight))
+        gradient = columns[rows].T @ (said - value) - (weight - start) / WANTED_SPREAD**2
+        curvature = (columns[rows] * (value * (1 - value))[:, None]).T @ columns[rows] + np.diag(1 / WANTED_SPREAD**2)
+        weight = weight + np.clip(np.linalg.solve(curvature, gradient), -1, 1)
+    result: NDArray[np.float64] = 1 / (1 + np.exp(-columns @ weight))
+    return result
