@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.config import IdentitySettings
@@ -86,7 +87,8 @@ class Ground:
     """What does not change while an episode is reviewed.
 
     found: evidence of its pairs. middle (tracks,) seconds; height (tracks,) pixels. track, cluster, chance (m,): memberships. match (clusters, known people + 1): the
-    identity stage's probabilities, the last column for none of the people known.
+    identity stage's probabilities, the last column for none of the people known. clothes: pairs of tracks, evidence times nearness in time, nearness;
+    places: pairs and evidence; apart: pairs and cost.
     """
 
     found: Evidence
@@ -96,12 +98,22 @@ class Ground:
     chance: NDArray[np.float64]
     match: NDArray[np.float64]
     height: NDArray[np.float64]
+    clothes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+    places: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+    apart: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
     @classmethod
-    def of(cls, episode: Episode, found: Evidence, membership: object, match: NDArray[np.float64]) -> Ground:
+    def of(cls, episode: Episode, found: Evidence, membership: pa.Table, match: NDArray[np.float64], settings: IdentitySettings) -> Ground:
         """From the results of the identity stage. membership: MEMBERSHIP."""
-        track, cluster, chance = (membership[name].to_numpy() for name in ("track", "cluster", "probability"))  # type: ignore[index]
-        return cls(found, middles(episode.tracks), track.astype(np.int64), cluster.astype(np.int64), chance.astype(np.float64), match, episode.tracks["height_px"].to_numpy().astype(np.float64))
+        track, cluster, chance = (membership[name].to_numpy() for name in ("track", "cluster", "probability"))
+        middle, body, thread = middles(episode.tracks), found.body.tocoo(), found.thread.tocoo()
+        near = np.exp(-np.abs(middle[body.row] - middle[body.col]) * NEARER / settings.scene_s)
+        clothes = (body.row.astype(np.int64), body.col.astype(np.int64), body.data * near, near)
+        order = np.argsort(thread.row, kind="stable")
+        places = (thread.row[order].astype(np.int64), thread.col[order].astype(np.int64), thread.data[order].astype(np.float64))
+        rows, columns, cost = found.together.both_ways()
+        apart = (rows.astype(np.int64), columns.astype(np.int64), cost.astype(np.float64))
+        return cls(found, middle, track.astype(np.int64), cluster.astype(np.int64), chance.astype(np.float64), match, episode.tracks["height_px"].to_numpy().astype(np.float64), clothes, places, apart)
 
 
     def with_alone(self, tracks: NDArray[np.int64], clusters: NDArray[np.int64]) -> Ground:
@@ -225,24 +237,16 @@ def _direct(
 def _context(ground: Ground, standing: Standing) -> NDArray[np.float64]:
     """(tracks, people) log odds from clothes and place, less the cost of having been seen together; and who is around."""
     tracks, people = len(ground.middle), standing.people
-    person = np.full(tracks, NOBODY)
-    person[standing.track] = standing.person
-    body, thread = ground.found.body.tocoo(), ground.found.thread.tocoo()
-    keep = person[body.col] >= 0
-    row, owner, value = body.row[keep], person[body.col[keep]], body.data[keep]
-    near = np.exp(-np.abs(ground.middle[row] - ground.middle[body.col[keep]]) * NEARER / 90.0)
-    key = row * people + owner
-    total = np.bincount(key, value * near, tracks * people)
-    count = np.bincount(key, near, tracks * people)
-    result = (total / np.maximum(count, 1e-3)).reshape(tracks, people)
-    keep = person[thread.col] >= 0
-    place = np.zeros((tracks, people))
-    np.maximum.at(place, (thread.row[keep], person[thread.col[keep]]), thread.data[keep])
-    rows, columns, cost = ground.found.together.both_ways()
-    keep = person[columns] >= 0
-    apart = np.zeros((tracks, people))
-    np.maximum.at(apart, (rows[keep], person[columns[keep]]), cost[keep])
-    return result + place - apart
+    person = np.full(tracks, people)
+    person[standing.track] = np.where(standing.person >= 0, standing.person, people)
+    row, column, value, near = ground.clothes
+    key = row * (people + 1) + person[column]
+    total, count = (np.bincount(key, weight, tracks * (people + 1)).reshape(tracks, -1)[:, :people] for weight in (value, near))
+    result = total / np.maximum(count, 1e-3)
+    place, apart = np.zeros((tracks, people + 1)), np.zeros((tracks, people + 1))
+    for into, (row, column, value) in ((place, ground.places), (apart, ground.apart)):
+        np.maximum.at(into.ravel(), row * (people + 1) + person[column], value)
+    return result + (place - apart)[:, :people]
 
 
 def _presence(ground: Ground, standing: Standing, settings: IdentitySettings) -> NDArray[np.float64]:
@@ -270,42 +274,45 @@ def _clusters(
     """(clusters, people + 1) who each cluster is; certain where it was decided."""
     people, clusters = standing.people, len(bank)
     weight = ground.found.trust[standing.track].astype(np.float64) + 1e-3
-    presence = _presence(ground, standing, settings) if people else np.zeros((len(weight), 0))
-    result = np.zeros((clusters, people + 1))
+    # Somebody without exemplars is known from the facebank alone.
+    value = np.where(np.isnan(face).all(axis=0), -np.inf, np.nan_to_num(face) + context)[standing.track]
+    around = np.zeros((clusters, people))
+    np.add.at(around, standing.cluster, _presence(ground, standing, settings)[standing.track] * weight[:, None])
+    around /= np.maximum(np.bincount(standing.cluster, weight, clusters), 1e-9)[:, None]
+    odds = np.full((clusters, people), -np.inf)
     order = np.argsort(standing.cluster, kind="stable")
     bounds = np.searchsorted(standing.cluster[order], np.arange(clusters + 1))
-    for cluster in range(clusters):
+    size = np.diff(bounds)
+    alone = order[bounds[:-1][size == 1]]
+    odds[standing.cluster[alone]] = value[alone]
+    for cluster in np.flatnonzero(size > 1):
         rows = order[bounds[cluster] : bounds[cluster + 1]]
-        if not len(rows):
-            result[cluster, -1] = 1
-            continue
-        decided = rows[standing.how[rows] == WITH_CLUSTER]
-        if len(decided):
-            result[cluster, int(standing.person[decided[0]]) if standing.person[decided[0]] >= 0 else -1] = 1
-            continue
-        rows = rows[standing.open[rows]] if standing.open[rows].any() else rows
-        track = standing.track[rows]
-        odds = _of_best(face[track], context[track], weight[rows])
-        odds = np.maximum(odds, bank[cluster])
-        # The prior is the mean of who is around and of everybody alike: people turn up where they were not before.
-        around = 0.5 * (weight[rows] @ presence[track]) / weight[rows].sum() + 0.5 / max(people, 1)
-        logits = np.append(odds + np.log((1 - newcomers) * around), np.log(newcomers))
-        logits[:-1][standing.rejected[rows].any(axis=0)] = -np.inf
-        value = np.exp(logits - logits.max())
-        result[cluster] = value / value.sum()
+        odds[cluster] = _of_best(value[rows], weight[rows])
+    odds = np.maximum(odds, bank)
+    refused = np.zeros((clusters, people), bool)
+    np.logical_or.at(refused, standing.cluster, standing.rejected)
+    odds[refused] = -np.inf
+    # The prior is the mean of who is around and of everybody alike: people turn up where they were not before.
+    logits = odds + np.log((1 - newcomers) * (0.5 * around + 0.5 / max(people, 1)))
+    logits = np.column_stack([logits, np.full(clusters, np.log(newcomers))])
+    result = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result /= result.sum(axis=1, keepdims=True)
+    result[size == 0] = np.eye(1, people + 1, people)
+    with_cluster = np.flatnonzero(standing.how == WITH_CLUSTER)
+    result[standing.cluster[with_cluster]] = 0
+    result[standing.cluster[with_cluster], np.where(standing.person[with_cluster] >= 0, standing.person[with_cluster], people)] = 1
+    result /= np.maximum(result.sum(axis=1, keepdims=True), 1e-9)
     return result
 
 
-def _of_best(face: NDArray[np.float64], context: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def _of_best(value: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """(people,) log odds of one cluster, over those of its tracks most like each person that hold a share of its weight."""
-    known = ~np.isnan(face[0])
-    result = np.full(face.shape[1], -np.inf)
-    value = (np.nan_to_num(face) + context)[:, known]
     order = np.argsort(-value, axis=0, kind="stable")
     share = weight[order]
     before = np.cumsum(share, axis=0) - share
     share = np.minimum(share, np.maximum(SHARE_OF_TRACKS * weight.sum() - before, 0))
-    result[known] = (np.take_along_axis(value, order, axis=0) * share).sum(axis=0) / share.sum(axis=0)
+    kept = np.where(share > 0, np.take_along_axis(value, order, axis=0), 0)
+    result: NDArray[np.float64] = (kept * share).sum(axis=0) / share.sum(axis=0)
     return result
 
 

@@ -60,7 +60,7 @@ class Desk:
         best = made.of_detection[tracks["best_det"].to_numpy()]
         return cls(
             made,
-            Ground.of(episode, found, clustering.membership, matches),
+            Ground.of(episode, found, clustering.membership, matches, settings),
             np.arange(count),
             seconds,
             clustering.label.astype(np.int64),
@@ -75,10 +75,10 @@ class Desk:
     def standing(self) -> Standing:
         return Standing(self.track, self.seconds, self.cluster, self.person, self.how, self.rejected, len(self.people))
 
-    def units(self) -> list[Unit]:
-        """What there is to ask now."""
+    def units(self, together: bool = True) -> list[Unit]:
+        """What there is to ask now; `together`: leftovers that are likely one person as one."""
         new, old = self.newcomers
-        ground, standing = grouped(self.ground, self.standing())
+        ground, standing = grouped(self.ground, self.standing()) if together else (self.ground, self.standing())
         belief = refit(ground, standing, IdentitySettings(), new / (new + old))
         return units(standing, belief, newly_wanted(ground, standing), self.mixed())
 
