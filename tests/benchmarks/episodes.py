@@ -61,7 +61,7 @@ class Recipe:
     turns: float = 0.4  # how often a face comes or goes inside a shot
     alike: int = 3  # pairs of look-alikes
     closeness: float = 0.42
-    swaps: float = 0.006  # share of tracks that run into another person
+    swaps: float = 0.002  # share of tracks that run into another person; the slice suite shows 99.8 % pure tracks
     false_boxes: float = 0.015  # per track
     missed: float = 0.001  # of faces seen well; more of those turned away
     unseen: float = 0.0015  # stretches with no face found at all
@@ -85,7 +85,7 @@ class Recipe:
             "turns": float(rng.uniform(0.3, 0.55)),
             "alike": int(rng.integers(1, 5)),
             "closeness": float(rng.uniform(0.35, 0.5)),
-            "swaps": float(rng.uniform(0.002, 0.01)),
+            "swaps": float(rng.uniform(0.0005, 0.004)),
             "false_boxes": float(rng.uniform(0.003, 0.03)),
             "missed": float(rng.uniform(0.0005, 0.002)),
             "unseen": float(rng.uniform(0.0005, 0.002)),
