@@ -91,9 +91,9 @@ class Artefacts:
                 f"The kept result {kind}/{key} was damaged ({error}) and was removed.", "Retry the job: it is computed again."
             ) from error
 
-    def array(self, kind: Kind, key: str, name: str) -> NDArray[Any]:
-        """One array of an artefact."""
-        return np.asarray(np.load(self.path(kind, key) / f"{name}.npy"))
+    def array(self, kind: Kind, key: str, name: str, *, mapped: bool = False) -> NDArray[Any]:
+        """One array of an artefact; `mapped` reads only the rows that are used."""
+        return np.asarray(np.load(self.path(kind, key) / f"{name}.npy", mmap_mode="r" if mapped else None))
 
     def meta(self, kind: Kind, key: str) -> dict[str, Any]:
         """The small facts kept with an artefact."""

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from store.commit_point import commit_point
-from store.database import Database, Transaction, now
+from store.database import Database, Reader, Transaction, now
 
 RESULT_TABLES = (
     "segment",
@@ -19,7 +19,11 @@ RESULT_TABLES = (
     "cluster",
     "membership",
     "posterior",
+    "machine_label",
     "assignment",
+    "coverage",
+    "suggestion",
+    "queue_item",
     "screen_time",
     "co_presence",
 )
@@ -42,14 +46,32 @@ def load_run(transaction: Transaction, run_id: int, episode_id: int, tables: dic
     """Write a run's tables and make it the active run of its episode, in the transaction given."""
     for name in RESULT_TABLES:
         transaction.execute(f"DELETE FROM {name} WHERE run_id = ?", [run_id])
-        rows = tables[name]
-        ids = {"run_id": run_id, "episode_id": episode_id}
-        for column, value in ids.items():
-            rows = rows.append_column(column, pa.array([value] * rows.num_rows, pa.int64()))
-        transaction.insert_arrow(name, rows)
+        transaction.insert_arrow(name, _of_run(tables[name], run_id, episode_id))
     transaction.execute("UPDATE run SET state = 'committed', committed_at = ?, unidentified_s = ? WHERE run_id = ?", [now(), unidentified_s, run_id])
     activate_run(transaction, episode_id, run_id)
-    commit_point("run.before_commit")
+
+
+def replace_totals(
+    transaction: Transaction, run_id: int, episode_id: int, screen_time: pa.Table, co_presence: pa.Table, unidentified_s: float, seq: int
+) -> None:
+    """Replace a run's totals by those that know the decisions up to `seq`."""
+    for name, rows in (("screen_time", screen_time), ("co_presence", co_presence)):
+        transaction.execute(f"DELETE FROM {name} WHERE run_id = ?", [run_id])
+        transaction.insert_arrow(name, _of_run(rows, run_id, episode_id))
+    transaction.execute("UPDATE run SET unidentified_s = ?, settled_seq = ? WHERE run_id = ?", [unidentified_s, seq, run_id])
+
+
+def replace_questions(transaction: Transaction, run_id: int, episode_id: int, suggestions: pa.Table, items: pa.Table) -> None:
+    """Replace a run's suggestions (track_id, start_us, end_us, person_id, probability) and queue items (rank, at_risk_s, item)."""
+    for name, rows in (("suggestion", suggestions), ("queue_item", items)):
+        transaction.execute(f"DELETE FROM {name} WHERE run_id = ?", [run_id])
+        transaction.insert_arrow(name, _of_run(rows, run_id, episode_id))
+
+
+def _of_run(rows: pa.Table, run_id: int, episode_id: int) -> pa.Table:
+    for column, value in (("run_id", run_id), ("episode_id", episode_id)):
+        rows = rows.append_column(column, pa.array([value] * rows.num_rows, pa.int64()))
+    return rows
 
 
 def activate_run(transaction: Transaction, episode_id: int, run_id: int) -> None:
@@ -81,27 +103,77 @@ def runs(database: Database, episode_id: int) -> list[dict[str, Any]]:
 
 
 def tracks(database: Database, run_id: int, *, person_id: int | None, cluster_id: int | None, after: int, limit: int) -> list[dict[str, Any]]:
-    """Tracks of a run with the person in force, by id."""
+    """Pieces of tracks of a run with the person in force, by track and time; all pieces of at most `limit` tracks."""
     return database.rows(
-        """SELECT t.track_id, a.person_id, p.called AS person, a.cluster_id, t.start_us, t.end_us, t.shot,
-                  t.faces, t.score, t.height_px, t.quality, t.mixed, a.score AS probability, a.label_source, t.chip
+        """SELECT t.track_id, a.person_id, p.called AS person, a.cluster_id, a.start_us, a.end_us, t.start_us AS track_start_us,
+                  t.end_us AS track_end_us, t.shot, t.faces, t.score, t.height_px, t.quality, t.mixed, a.excluded, a.score AS probability,
+                  a.label_source, a.level, a.locked, a.rev, t.chip
            FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id LEFT JOIN called p ON p.person_id = a.person_id
            WHERE t.run_id = ? AND a.run_id = ? AND t.track_id > ?
              AND (? IS NULL OR a.person_id = ?) AND (? IS NULL OR a.cluster_id = ?)
-           ORDER BY t.track_id LIMIT ?""",
-        [run_id, run_id, after, person_id, person_id, cluster_id, cluster_id, limit],
+             AND t.track_id IN (SELECT track_id FROM assignment WHERE run_id = ? AND track_id > ? AND (? IS NULL OR person_id = ?)
+                                AND (? IS NULL OR cluster_id = ?) GROUP BY track_id ORDER BY track_id LIMIT ?)
+           ORDER BY t.track_id, a.start_us""",
+        [run_id, run_id, after, person_id, person_id, cluster_id, cluster_id, run_id, after, person_id, person_id, cluster_id, cluster_id, limit],
     )
 
 
 def track(database: Database, track_id: int) -> dict[str, Any] | None:
-    """One track with its episode, place and person."""
-    return database.row(
-        """SELECT t.*, a.person_id, p.called AS person, a.cluster_id, a.score AS probability,
-                  a.label_source, a.method, a.locked
-           FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id LEFT JOIN called p ON p.person_id = a.person_id
-           WHERE t.track_id = ?""",
-        [track_id],
+    """One track with its episode and place."""
+    return database.row("SELECT * FROM track WHERE track_id = ?", [track_id])
+
+
+def pieces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[str, Any]]:
+    """The labels in force for a track, in time order."""
+    return database.rows(
+        """SELECT a.start_us, a.end_us, a.person_id, p.called AS person, a.cluster_id, a.excluded, a.score AS probability, a.label_source, a.level,
+                  a.method, a.locked, a.rev, a.rejected
+           FROM assignment a LEFT JOIN called p ON p.person_id = a.person_id WHERE a.run_id = ? AND a.track_id = ? ORDER BY a.start_us""",
+        [run_id, track_id],
     )
+
+
+def machine_labels(database: Reader, run_id: int) -> list[dict[str, Any]]:
+    """What the machine said of every track of a run, by id."""
+    return database.rows(
+        """SELECT m.track_id, t.start_us, t.end_us, m.cluster_id, m.person_id, m.method, m.score, m.threshold
+           FROM machine_label m JOIN track t ON t.run_id = m.run_id AND t.track_id = m.track_id
+           WHERE m.run_id = ? AND t.run_id = ? ORDER BY m.track_id""",
+        [run_id, run_id],
+    )
+
+
+def track_spans(database: Reader, run_id: int) -> pa.Table:
+    """track_id, start_us, end_us of the tracks of a run, by id."""
+    return database.arrow("SELECT track_id, start_us, end_us FROM track WHERE run_id = ? ORDER BY track_id", [run_id])
+
+
+def space_of_run(database: Database, run_id: int) -> str:
+    """The embedding space of a run."""
+    found = database.row("SELECT space FROM run WHERE run_id = ?", [run_id])
+    assert found is not None
+    return str(found["space"])
+
+
+def faces_of_tracks(database: Reader, run_id: int, track_ids: list[int] | None = None) -> pa.Table:
+    """Faces of some tracks of a run, or of all: track_id, t_us, x1, y1, x2, y2, detection_id, by track and time."""
+    wanted = f"AND track_id IN ({', '.join(str(int(one)) for one in track_ids)})" if track_ids is not None else "AND track_id IS NOT NULL"
+    return database.arrow(
+        f"SELECT track_id, t_us, x1, y1, x2, y2, detection_id FROM detection WHERE run_id = ? {wanted} ORDER BY track_id, t_us", [run_id]
+    )
+
+
+def seen_apart(database: Database, run_id: int, tracks: list[int], others: list[int]) -> int | None:
+    """The first moment at which a face of one set of tracks and a face of the other are in one frame without touching; None: never."""
+    one, other = (", ".join(str(int(track)) for track in sorted(set(found))) for found in (tracks, others))
+    found = database.row(
+        f"""SELECT min(a.t_us) AS t_us FROM
+            (SELECT * FROM detection WHERE run_id = ? AND track_id IN ({one})) a
+            JOIN (SELECT * FROM detection WHERE run_id = ? AND track_id IN ({other})) b ON a.t_us = b.t_us AND a.track_id <> b.track_id
+            WHERE least(a.x2, b.x2) <= greatest(a.x1, b.x1) OR least(a.y2, b.y2) <= greatest(a.y1, b.y1)""",
+        [run_id, run_id],
+    )
+    return None if found is None or found["t_us"] is None else int(found["t_us"])
 
 
 def faces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[str, Any]]:
@@ -114,15 +186,52 @@ def faces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[
 
 
 def clusters(database: Database, run_id: int, after: int, limit: int) -> list[dict[str, Any]]:
-    """Clusters of a run with the person each is taken for, by id (which is by seconds, most first)."""
+    """Clusters of a run as decisions left them, with the person most of each is labelled, by id (the machine's are by seconds, most first)."""
     return database.rows(
-        """SELECT c.cluster_id, c.tracks, c.seconds, c.cohesion, any_value(a.person_id) AS person_id,
-                  any_value(p.called) AS person
-           FROM cluster c LEFT JOIN assignment a ON a.run_id = c.run_id AND a.cluster_id = c.cluster_id
-           LEFT JOIN called p ON p.person_id = a.person_id
-           WHERE c.run_id = ? AND c.cluster_id > ? GROUP BY ALL ORDER BY c.cluster_id LIMIT ?""",
-        [run_id, after, limit],
+        """WITH held AS (
+               SELECT cluster_id, person_id, sum(end_us - start_us) AS us, max(rev) AS rev, count(*) FILTER (decision_id IS NOT NULL) AS decided,
+                      bool_or(locked) AS locked
+               FROM assignment WHERE run_id = ? AND cluster_id > ? AND NOT excluded GROUP BY ALL)
+           SELECT h.cluster_id, (SELECT count(DISTINCT track_id) FROM assignment a WHERE a.run_id = ? AND a.cluster_id = h.cluster_id) AS tracks,
+                  sum(us) / 1e6 AS seconds, any_value(c.cohesion) AS cohesion, arg_max(h.person_id, us) AS person_id,
+                  arg_max(p.called, us) FILTER (h.person_id IS NOT NULL) AS person, max(h.rev) AS rev, sum(decided) > 0 AS decided,
+                  bool_or(h.locked) AS locked, count(*) > 1 AS mixed
+           FROM held h LEFT JOIN cluster c ON c.run_id = ? AND c.cluster_id = h.cluster_id LEFT JOIN called p ON p.person_id = h.person_id
+           GROUP BY h.cluster_id ORDER BY h.cluster_id LIMIT ?""",
+        [run_id, after, run_id, run_id, limit],
     )
+
+
+def labelled_seconds(database: Database, run_id: int) -> list[dict[str, Any]]:
+    """Seconds of track under each label of a run."""
+    return database.rows(
+        """SELECT person_id, sum(end_us - start_us) / 1e6 AS seconds FROM assignment WHERE run_id = ? AND NOT excluded
+           GROUP BY person_id ORDER BY person_id""",
+        [run_id],
+    )
+
+
+def matched_seconds(database: Database, one: int, other: int) -> dict[str, float]:
+    """Seconds of face two runs of an episode show: under one label, under two, and in one of them alone.
+
+    A face is in both when a box of the other run at the nearest moment, at most 0.3 s off, overlaps it by half.
+    """
+    faces = """SELECT d.t_us, d.x1, d.y1, d.x2, d.y2, a.person_id, r.step_us / 1e6 AS seconds FROM detection d
+               JOIN assignment a ON a.run_id = d.run_id AND a.track_id = d.track_id AND d.t_us >= a.start_us AND d.t_us < a.end_us
+               JOIN run r ON r.run_id = d.run_id WHERE d.run_id = ? AND a.run_id = ? AND NOT a.excluded"""
+    pairs = f"""WITH a AS ({faces}), b AS ({faces}), p AS (
+        SELECT a.t_us, a.x1, a.seconds, a.person_id AS mine, b.person_id AS theirs, b.t_us IS NOT NULL AS there,
+               greatest(0, least(a.x2, b.x2) - greatest(a.x1, b.x1)) * greatest(0, least(a.y2, b.y2) - greatest(a.y1, b.y1)) AS shared,
+               (a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) AS both
+        FROM a LEFT JOIN b ON b.t_us BETWEEN a.t_us - 300000 AND a.t_us + 300000),
+        best AS (SELECT t_us, x1, any_value(seconds) AS seconds, max(there AND shared >= (both - shared) / 2) AS found,
+                        max_by(mine IS NOT DISTINCT FROM theirs, shared) AS same FROM p GROUP BY t_us, x1)
+        SELECT coalesce(sum(seconds) FILTER (found AND same), 0) AS agree_s, coalesce(sum(seconds) FILTER (found AND NOT same), 0) AS disagree_s,
+               coalesce(sum(seconds) FILTER (NOT coalesce(found, false)), 0) AS only_s FROM best"""
+    mine = database.row(pairs, [one, one, other, other])
+    theirs = database.row(pairs, [other, other, one, one])
+    assert mine is not None and theirs is not None
+    return {**mine, "only_other_s": theirs["only_s"]}
 
 
 def posteriors(database: Database, run_id: int, cluster_id: int) -> list[dict[str, Any]]:
@@ -136,7 +245,7 @@ def posteriors(database: Database, run_id: int, cluster_id: int) -> list[dict[st
 
 
 def explained(database: Database, run_id: int) -> dict[str, pa.Table]:
-    """What the account of a total is made of: shot, track, membership, and identity (who each cluster may be), by id."""
+    """What totals are made of: shot, track, membership, identity (who each cluster may be), by id; and pieces, the labels in force."""
     return {
         "shot": database.arrow("SELECT shot, start_us, end_us, thread FROM shot WHERE run_id = ? ORDER BY shot", [run_id]),
         "track": database.arrow("SELECT track_id, shot, start_us, end_us, faces, quality FROM track WHERE run_id = ? ORDER BY track_id", [run_id]),
@@ -144,9 +253,17 @@ def explained(database: Database, run_id: int) -> dict[str, pa.Table]:
             "SELECT track_id, cluster_id, probability FROM membership WHERE run_id = ? ORDER BY track_id, probability DESC, cluster_id", [run_id]
         ),
         "identity": database.arrow(
-            """SELECT cluster_id, person_id AS person, probability, accepted AS label FROM posterior
-               WHERE run_id = ? ORDER BY cluster_id, probability DESC, person_id""",
+            """SELECT cluster_id, coalesce(p.merged_into, o.person_id) AS person, probability, accepted AS label
+               FROM posterior o LEFT JOIN person p ON p.person_id = o.person_id
+               WHERE run_id = ? ORDER BY cluster_id, probability DESC, o.person_id NULLS LAST""",
             [run_id],
+        ),
+        "pieces": database.arrow(
+            """SELECT a.track_id, a.start_us, a.end_us, a.person_id AS person, excluded, label_source <> 'machine' AS decided, rejected, level,
+                      a.cluster_id, m.cluster_id AS machine_cluster_id
+               FROM assignment a JOIN machine_label m ON m.run_id = a.run_id AND m.track_id = a.track_id
+               WHERE a.run_id = ? AND m.run_id = ? ORDER BY a.track_id, a.start_us""",
+            [run_id, run_id],
         ),
     }
 
@@ -178,24 +295,27 @@ def counts(database: Database, run_id: int) -> dict[str, Any]:
 
 
 def person_tracks(database: Database, run_id: int) -> pa.Table:
-    """Faces of all tracks of a run that have a person: person_id, track_id, t_us, x1, y1, x2, y2, in time order."""
+    """Faces of all tracks of a run that the machine gave a person: person_id, track_id, t_us, x1, y1, x2, y2, in time order."""
     return database.arrow(
         """SELECT a.person_id, d.track_id, d.t_us, d.x1, d.y1, d.x2, d.y2
-           FROM detection d JOIN assignment a ON a.run_id = d.run_id AND a.track_id = d.track_id
+           FROM detection d JOIN machine_label a ON a.run_id = d.run_id AND a.track_id = d.track_id
            WHERE d.run_id = ? AND a.run_id = ? AND a.person_id IS NOT NULL ORDER BY d.t_us, d.track_id""",
         [run_id, run_id],
     )
 
 
 def gallery_tracks(database: Database, show_id: int, space: str, without_episode: int) -> pa.Table:
-    """Exemplars of the people of a show from other episodes: vector_id, run_id, person_id, quality, known, by vector id."""
+    """Exemplars of the people of a show from other episodes, of tracks that are one person's whole: vector_id, run_id, person_id, quality, known,
+    by vector id."""
     return database.arrow(
         """SELECT v.vector_id, v.run_id, a.person_id, v.quality, p.name IS NOT NULL AS known
            FROM episode e JOIN run r ON r.run_id = e.active_run_id
            JOIN track_embedding v ON v.run_id = r.run_id
            JOIN assignment a ON a.run_id = v.run_id AND a.track_id = v.track_id
            JOIN person p ON p.person_id = a.person_id
-           WHERE e.show_id = ? AND r.space = ? AND e.episode_id <> ? AND p.erased_at IS NULL ORDER BY v.vector_id""",
+           WHERE e.show_id = ? AND r.space = ? AND e.episode_id <> ? AND p.erased_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM assignment o WHERE o.run_id = a.run_id AND o.track_id = a.track_id AND o.start_us <> a.start_us)
+           ORDER BY v.vector_id""",
         [show_id, space, without_episode],
     )
 
@@ -209,5 +329,5 @@ def remove_episode(transaction: Transaction, episode_id: int) -> None:
     for table in ("cast_membership", "person"):
         transaction.execute(f"DELETE FROM {table} WHERE person_id IN ({gone})", [episode_id, episode_id])
     transaction.execute("DELETE FROM job_event WHERE job_id IN (SELECT job_id FROM job WHERE episode_id = ?)", [episode_id])
-    for name in (*RESULT_TABLES, "export", "job", "run", "episode"):
+    for name in (*RESULT_TABLES, "anchor", "snooze", "export", "job", "run", "episode"):
         transaction.execute(f"DELETE FROM {name} WHERE episode_id = ?", [episode_id])

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from importlib import import_module
 
-MODULES = ("shows", "episodes", "people", "jobs", "tracks", "totals", "exports", "models", "health")
+MODULES = (
+    "shows",
+    "episodes",
+    "people",
+    "jobs",
+    "tracks",
+    "review",
+    "clusters",
+    "decisions",
+    "queue",
+    "analyses",
+    "totals",
+    "exports",
+    "models",
+    "health",
+)
 
 
 def load() -> None:

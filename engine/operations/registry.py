@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,11 +35,13 @@ class Result(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What an operation acts on, for whom, and the key under which a repeat of it is recognised."""
+    """What an operation acts on, for whom, and the key under which a repeat of it is recognised. `decided` gathers the episodes whose labels it
+    changed."""
 
     engine: Engine
     actor: policy.Actor
     idem_key: str
+    decided: set[int] = field(default_factory=set)
 
     def command(self, op: str, parameters: Params) -> AbstractContextManager[Command]:
         """The transaction in which a writing operation makes its change, journalled and recognised when repeated."""

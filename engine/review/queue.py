@@ -1,8 +1,8 @@
 """What to ask next: sheets ordered by the seconds of error an answer is expected to remove, for each action it takes.
 
-A sheet is one thing to look at, at most 24 faces, with one plain answer: everything is what is proposed. What has to be answered otherwise costs
-one more action each. A large cluster fills a sheet by itself ("who is this?"); small clusters and doubtful tracks share one, most worth together
-first. Whatever somebody looked at is not asked again.
+A sheet is one thing to look at, at most 24 faces, with one plain answer: everybody is who is proposed, or nobody who is asked for. What has to be
+answered otherwise costs one more action each. A large cluster fills a sheet by itself ("who is this?"); small clusters and doubtful tracks share
+one, most worth together first. Whatever somebody looked at is not asked again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One thing to ask. at_risk_s: seconds of error the answer is expected to remove. actions: expected cost."""
+    """One thing to ask: everything on it is proposed to be somebody known, each their own, or everything nobody.
+
+    at_risk_s: seconds of error the answer is expected to remove. actions: expected cost.
+    """
 
     units: tuple[Unit, ...]
     at_risk_s: float
@@ -107,6 +110,8 @@ def _fill(ordered: list[Unit], choosy: bool) -> Sheet:
     page: list[Unit] = []
     faces = 0
     for unit in ordered:
+        if (unit.proposed < 0) != (ordered[0].proposed < 0):
+            continue
         if faces + len(unit.shown) <= FACES:
             page.append(unit)
             faces += len(unit.shown)

@@ -79,16 +79,17 @@ class Standing:
     @property
     def open(self) -> NDArray[np.bool_]:
         """(n,) nothing was decided."""
-        return self.how == MACHINE
+        result: NDArray[np.bool_] = self.how == MACHINE
+        return result
 
 
 @dataclass(frozen=True)
 class Ground:
     """What does not change while an episode is reviewed.
 
-    found: evidence of its pairs. middle (tracks,) seconds; height (tracks,) pixels. track, cluster, chance (m,): memberships. match (clusters, known people + 1): the
-    identity stage's probabilities, the last column for none of the people known. clothes: pairs of tracks, evidence times nearness in time, nearness;
-    places: pairs and evidence; apart: pairs and cost.
+    found: evidence of its pairs. middle (tracks,) seconds; height (tracks,) pixels. track, cluster, chance (m,): memberships. match (clusters, known
+    people + 1): the identity stage's probabilities, the last column for none of the people known. clothes: pairs of tracks, evidence times nearness
+    in time, nearness; places: pairs and evidence; apart: pairs and cost.
     """
 
     found: Evidence
@@ -113,8 +114,18 @@ class Ground:
         places = (thread.row[order].astype(np.int64), thread.col[order].astype(np.int64), thread.data[order].astype(np.float64))
         rows, columns, cost = found.together.both_ways()
         apart = (rows.astype(np.int64), columns.astype(np.int64), cost.astype(np.float64))
-        return cls(found, middle, track.astype(np.int64), cluster.astype(np.int64), chance.astype(np.float64), match, episode.tracks["height_px"].to_numpy().astype(np.float64), clothes, places, apart)
-
+        return cls(
+            found,
+            middle,
+            track.astype(np.int64),
+            cluster.astype(np.int64),
+            chance.astype(np.float64),
+            match,
+            episode.tracks["height_px"].to_numpy().astype(np.float64),
+            clothes,
+            places,
+            apart,
+        )
 
     def with_alone(self, tracks: NDArray[np.int64], clusters: NDArray[np.int64]) -> Ground:
         """The same with some tracks taken out of their cluster, each into a new one of its own; what else they may be stays."""
@@ -295,7 +306,7 @@ def _clusters(
     # The prior is the mean of who is around and of everybody alike: people turn up where they were not before.
     logits = odds + np.log((1 - newcomers) * (0.5 * around + 0.5 / max(people, 1)))
     logits = np.column_stack([logits, np.full(clusters, np.log(newcomers))])
-    result = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
     result /= result.sum(axis=1, keepdims=True)
     result[size == 0] = np.eye(1, people + 1, people)
     with_cluster = np.flatnonzero(standing.how == WITH_CLUSTER)
@@ -316,7 +327,9 @@ def _of_best(value: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray
     return result
 
 
-def _targets(ground: Ground, standing: Standing, cluster: NDArray[np.float64], odds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _targets(
+    ground: Ground, standing: Standing, cluster: NDArray[np.float64], odds: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Beliefs about targets from those about clusters, certain where people looked; and how surely each belongs to its cluster."""
     tracks = len(ground.middle)
     total = np.zeros((tracks, cluster.shape[1]))
@@ -343,7 +356,7 @@ def _targets(ground: Ground, standing: Standing, cluster: NDArray[np.float64], o
     return target, member
 
 
-def newly_wanted(ground: Ground, standing: Standing) -> NDArray[np.float64]:
+def wanted_of(ground: Ground, standing: Standing) -> NDArray[np.float64]:
     """(clusters,) probability that a cluster of nobody known is somebody to be named: the longer the likelier, and what the answers so far teach.
 
     A logistic curve, its start at even odds for WANTED_S; taught by clusters decided to be nobody, and by the largest cluster of everybody who was

@@ -474,8 +474,7 @@ def _picks(
     order = np.argsort(track, kind="stable")
     bounds = np.searchsorted(track[order], np.arange(int(track.max(initial=-1)) + 2))
     chosen = [
-        choose(order[low:high], t_us, quality.astype(np.float32), chip.astype(np.int32), TrackSettings().picks)
-        for low, high in pairwise(bounds)
+        choose(order[low:high], t_us, quality.astype(np.float32), chip.astype(np.int32), TrackSettings().picks) for low, high in pairwise(bounds)
     ]
     flat = np.concatenate(chosen)
     owner = np.repeat(np.arange(len(chosen)), [len(part) for part in chosen])
@@ -517,12 +516,14 @@ def describe(made: Made) -> str:
     tracks, missed = made.episode.tracks, made.face_track < 0
     cast = made.face_person < made.cast
     quality = tracks["quality"].to_numpy()
+    seconds = (tracks["end_us"].to_numpy() - tracks["start_us"].to_numpy()) / 1e6
+    mixed = tracks["mixed"].to_numpy(zero_copy_only=False)
     lines = [
-        f"{made.episode.shots.num_rows} shots, {tracks.num_rows} tracks, {made.episode.detections.num_rows} faces found, "
+        f"{made.episode.shots.num_rows} shots, {tracks.num_rows} tracks, {made.episode.detections.num_rows} faces found",
         f"{len(np.unique(made.face_person))} people of whom {made.cast} cast, {len(made.known)} of them known",
         f"face-seconds {len(cast) * STEP_US / 1e6:.0f}, cast {cast.mean():.1%}; missed {missed.mean():.2%}, of the cast {missed[cast].mean():.2%}",
-        f"tracks: good {np.mean(quality >= 0.5):.1%}, poor {np.mean(quality < 0.3):.1%}, flagged mixed {np.mean(tracks['mixed'].to_numpy(zero_copy_only=False)):.2%}, "
-        f"nobody {np.mean(made.main_person() < 0):.2%}; seconds a track {quantiles((tracks['end_us'].to_numpy() - tracks['start_us'].to_numpy()) / 1e6)}",
+        f"tracks: good {np.mean(quality >= 0.5):.1%}, poor {np.mean(quality < 0.3):.1%}, flagged mixed {mixed.mean():.2%}, "
+        f"nobody {np.mean(made.main_person() < 0):.2%}; seconds a track {quantiles(seconds)}",
     ]
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from engine.identity.gallery import match
 from engine.identity.persons import decide
 from engine.identity.similarity import evidence
 from engine.review.queue import Sheet, Unit, units
-from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, newly_wanted, refit
+from engine.review.refit import ITSELF, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
 from tests.benchmarks.episodes import Made, calibration
 
 SPLIT_BELOW = 0.5
@@ -80,7 +80,7 @@ class Desk:
         new, old = self.newcomers
         ground, standing = grouped(self.ground, self.standing()) if together else (self.ground, self.standing())
         belief = refit(ground, standing, IdentitySettings(), new / (new + old))
-        return units(standing, belief, newly_wanted(ground, standing), self.mixed())
+        return units(standing, belief, wanted_of(ground, standing), self.mixed())
 
     def mixed(self) -> NDArray[np.bool_]:
         flagged: NDArray[np.bool_] = self.made.episode.tracks["mixed"].to_numpy(zero_copy_only=False) & ~self.whole
@@ -127,7 +127,7 @@ class Desk:
         self.actions += others if fits else max(others - 1, 0)
 
     def _take_apart(self, rows: NDArray[np.int64]) -> None:
-        """"These are many people": every track for itself."""
+        """ "These are many people": every track for itself."""
         first = len(self.ground.match)
         self.cluster[rows] = first + np.arange(len(rows))
         self.ground = self.ground.with_alone(self.track[rows], self.cluster[rows])
@@ -148,7 +148,7 @@ class Desk:
     def correct(self) -> tuple[float, float]:
         """Share of truth face-seconds with the right label: of all faces, and of the cast's."""
         made = self.made
-        named = np.append(np.array(self.people + [NOBODY], np.int64)[self.person], NOBODY)
+        named = np.append(np.array([*self.people, NOBODY], np.int64)[self.person], NOBODY)
         got = named[made.face_track]
         cast = made.face_person < made.cast
         right = np.where(cast, got == made.face_person, got < 0)
@@ -161,5 +161,3 @@ class Desk:
         cast = made.face_person < made.cast
         found = (made.face_track >= 0) | ~cast
         return float(found.mean()), float(found[cast].mean())
-
-
