@@ -47,11 +47,17 @@ class ModelSettings(Section):
 
 class ObserveSettings(Section):
     fps: float = Field(6.0, gt=0, le=60, description="Frames analysed per second of video.")
+    every_frame: bool = Field(
+        False, description="Decode every frame, also those that are not analysed and that no other frame needs, where nothing much changes."
+    )
     segment_s: float = Field(120.0, ge=2, description="Target length of a segment, the unit of commit.")
     overlap_s: float = Field(1.0, gt=0, description="How far a segment sees into the next one.")
     full_size: int = Field(640, ge=64, description="Long side of the picture given to the detector in a full look, pixels.")
     small_size: int = Field(320, ge=64, description="Long side of the picture given to the detector in a small look, pixels.")
     full_every_s: float = Field(1.0, ge=0, description="Longest time between two full looks inside a shot; 0 makes every look a full one.")
+    still_below: float = Field(
+        8.0, ge=0, description="A picture is still while no part of it outside the faces changes by this many grey levels; 0 takes none for still."
+    )
     min_score: float = Field(0.3, gt=0, lt=1, description="Faces with a lower detector score are not kept at all.")
     nms_iou: float = Field(0.4, gt=0, lt=1, description="Boxes overlapping more than this are one face.")
     cut_threshold: float = Field(

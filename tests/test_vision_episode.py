@@ -34,7 +34,7 @@ DISCS = [(40, 40, 230), (40, 230, 40), (230, 60, 40), (40, 220, 230)]
 class DiscFinder:
     """Finds discs of the four colours; a face in a made scene is a disc."""
 
-    name, digest, min_size = "discs", "0", 64
+    name, digest, min_size, sure_px = "discs", "0", 64, 32
 
     def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
         boxes = []
