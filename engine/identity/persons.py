@@ -9,8 +9,8 @@ from scipy.optimize import linear_sum_assignment
 
 from engine.config import IdentitySettings
 from engine.identity.cluster import Clustering
-from engine.identity.together import boxes_of, iou
 from engine.tables import Episode
+from engine.vision.boxes import boxes_of, overlap
 
 NEW = -1
 UNIDENTIFIED = -2
@@ -95,7 +95,7 @@ def carry_over(previous: pa.Table, detections: pa.Table, membership: pa.Table, s
     for rows in np.split(order, np.flatnonzero(np.diff(old_track[order])) + 1):
         hit = by_time[slice(*np.searchsorted(time[by_time], [old_time[rows[0]] - 1, old_time[rows[-1]] + 1]))]
         path, near = _path(old_time[rows], old_boxes[rows], time[hit])
-        hit = hit[near & (iou(path, boxes[hit]) >= SAME_FACE_IOU)]
+        hit = hit[near & (overlap(path, boxes[hit]) >= SAME_FACE_IOU)]
         np.add.at(shared[:, person[rows[0]]], cluster[hit], own[hit])
     mine = np.bincount(cluster, weights=own, minlength=len(shared))
     shared[shared < settings.carry_share * np.minimum(mine[:, None], theirs)] = 0

@@ -57,13 +57,6 @@ class Evidence:
             total[part.row, part.col] += part.data
         return total
 
-    def log_odds(self) -> NDArray[np.float32]:
-        """(n, n) float32: all evidence of a pair, what was seen together taken off."""
-        total = self.alike()
-        rows, columns, cost = self.together.both_ways()
-        total[rows, columns] -= cost
-        return total
-
 
 def trust(quality: NDArray[np.float32], mixed: NDArray[np.bool_], settings: IdentitySettings) -> NDArray[np.float32]:
     """(n,) float32: share of its evidence a face of this quality (0..1) is given; one half at `poor_quality`, rising steeply."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.identity.constraints import Pairs
+from engine.vision.boxes import boxes_of, overlap
 
 DISJOINT_IOU = 0.1
 """Boxes that overlap less than this are two faces, not one found twice."""
@@ -32,20 +33,6 @@ class Together:
         return rows, np.concatenate([self.second, self.first]), np.concatenate([self.cost, self.cost])
 
 
-def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of xyxy boxes, (..., 4) each, broadcast."""
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    area_a, area_b = (np.prod(np.maximum(box[..., 2:] - box[..., :2], 0), axis=-1) for box in (a, b))
-    result: NDArray[np.float32] = (shared / np.maximum(area_a + area_b - shared, 1e-12)).astype(np.float32)
-    return result
-
-
-def boxes_of(table: pa.Table) -> NDArray[np.float32]:
-    """(n, 4) float32 xyxy of a table with columns x1, y1, x2, y2."""
-    return np.stack([table[name].to_numpy().astype(np.float32) for name in ("x1", "y1", "x2", "y2")], axis=1)
-
-
 def seen_together(detections: pa.Table, tracks: int, together_cost: float, waived: Pairs) -> Together:
     """Every pair of tracks with disjoint boxes in at least two frames that are the same.
 
@@ -67,7 +54,7 @@ def seen_together(detections: pa.Table, tracks: int, together_cost: float, waive
         here = np.flatnonzero(time[apart:] == time[:-apart])
         if not len(here):
             break
-        here = here[iou(boxes[here], boxes[here + apart]) < DISJOINT_IOU]
+        here = here[overlap(boxes[here], boxes[here + apart]) < DISJOINT_IOU]
         pair = np.sort(np.stack([track[here], track[here + apart]], axis=1), axis=1)
         found.append(pair[pair[:, 0] != pair[:, 1]] @ np.array([tracks, 1]))
     key, count = np.unique(np.concatenate(found) if found else np.empty(0, np.int64), return_counts=True)
