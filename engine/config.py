@@ -67,6 +67,13 @@ class TrackSettings(Section):
         ge=0,
         description="Longest time between two faces of one track; about totals.gap_s and a sampling step, so that no longer gap is counted.",
     )
+    covered_score: float = Field(
+        0.77,
+        ge=0,
+        le=1,
+        description="A large frontal face that scores less than this share of what is usual at its place in the shot is covered by something "
+        "and not visible; 0 believes every face.",
+    )
     picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
     split_log_odds: float = Field(
         -3.0,

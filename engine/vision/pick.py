@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engine.config import TrackSettings
 from engine.models.base import Calibration, Chip, FaceEmbedder
 from engine.tables import PICKS, TRACKED, Observed, Tracked
+from engine.vision.covered import covered
 from engine.vision.track import associate
 
 BATCH = 64
@@ -24,7 +25,9 @@ def track_segment(observed: Observed, embedder: FaceEmbedder, calibration: Calib
     width, height = observed.frame_size
     corners = [detections[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
     boxes = np.stack(corners, axis=1) * np.array([width, height, width, height], np.float32) if len(t_us) else np.zeros((0, 4), np.float32)
-    tracks = associate(t_us, boxes.astype(np.float32), detections["score"].to_numpy(), observed.cuts["t_us"].to_numpy(), settings)
+    boxes, scores, cuts_us = boxes.astype(np.float32), detections["score"].to_numpy(), observed.cuts["t_us"].to_numpy()
+    hidden = covered(t_us, boxes, scores, detections["height_px"].to_numpy(), detections["frontal"].to_numpy(), cuts_us, settings)
+    tracks = associate(t_us, boxes, np.where(hidden, 0, scores).astype(np.float32), cuts_us, settings)
 
     chip, quality = detections["chip"].to_numpy(), detections["quality"].to_numpy()
     chosen = [choose(np.array(track), t_us, quality, chip, settings.picks) for track in tracks]
