@@ -68,7 +68,7 @@ class TrackSettings(Section):
         description="Longest time between two faces of one track; about totals.gap_s and a sampling step, so that no longer gap is counted.",
     )
     covered_score: float = Field(
-        0.77,
+        0.8,
         ge=0,
         le=1,
         description="A large frontal face that scores less than this share of what is usual at its place in the shot is covered by something "
@@ -104,6 +104,9 @@ class IdentitySettings(Section):
     person_quality: float = Field(
         0.35, ge=0, le=1, description="A cluster needs a track of at least this quality to be a person; what is left stays unidentified."
     )
+    person_faces: int = Field(8, ge=1, description="A cluster of poor faces is still a person if one of its tracks has this many faces, ...")
+    person_score: float = Field(0.62, ge=0, le=1, description="... this median detector score ...")
+    person_membership: float = Field(0.9, ge=0, le=1, description="... and this probability of belonging to it.")
     carry_share: float = Field(
         0.5, gt=0, le=1, description="Share of face-time (of the shorter of both) that keeps a person's id when an episode is analysed again."
     )

@@ -27,6 +27,9 @@ GOOD = 0.5
 STRANGER_LOG_ODDS = -1.0
 """Two good faces with less than this are taken for strangers when hubs are measured."""
 
+OVERRULED = 0.5
+"""Share of what two trusted faces say against a pair that clothes and place can make up for."""
+
 NEGATIVES_TRIMMED = 0.05
 """Share of the most alike pairs seen together that is left out of the episode's own negatives: mirrors, photos and split screens."""
 
@@ -51,10 +54,13 @@ class Evidence:
     shift: float
 
     def alike(self) -> NDArray[np.float32]:
-        """(n, n) float32: face, clothes and place added up."""
+        """(n, n) float32: face, clothes and place added up. What speaks for a pair beside the faces cannot overrule faces that can be trusted and
+        speak against it: people share clothes and chairs."""
         total = self.face.copy()
-        for part in (self.body.tocoo(), self.thread.tocoo()):
-            total[part.row, part.col] += part.data
+        beside = (self.body + self.thread).tocoo()
+        face, trusted = self.face[beside.row, beside.col], self.trust[beside.row] * self.trust[beside.col]
+        capped = np.minimum(beside.data, OVERRULED * np.abs(face))
+        total[beside.row, beside.col] += np.where((face < 0) & (beside.data > 0), trusted * capped + (1 - trusted) * beside.data, beside.data)
         return total
 
 
