@@ -86,7 +86,7 @@ class TrackSettings(Section):
 
 
 class IdentitySettings(Section):
-    join_log_odds: float = Field(0.0, description="Average evidence (log odds) above which two clusters are joined.")
+    join_log_odds: float = Field(0.5, description="Average evidence (log odds) above which two clusters are joined.")
     face_limit: float = Field(8.0, gt=0, description="Largest log odds, for or against, that two faces can give by being alike or not.")
     poor_quality: float = Field(0.35, gt=0, lt=1, description="Face quality at which a face is trusted half; poorer ones are attached, never cores.")
     hub_neighbours: int = Field(5, ge=1, description="Strangers used to measure how near to everything a face is.")
@@ -106,7 +106,7 @@ class IdentitySettings(Section):
     )
     person_faces: int = Field(8, ge=1, description="A cluster of poor faces is still a person if one of its tracks has this many faces, ...")
     person_score: float = Field(0.62, ge=0, le=1, description="... this median detector score ...")
-    person_membership: float = Field(0.9, ge=0, le=1, description="... and this probability of belonging to it.")
+    person_membership: float = Field(0.75, ge=0, le=1, description="... and this probability of belonging to it.")
     carry_share: float = Field(
         0.5, gt=0, le=1, description="Share of face-time (of the shorter of both) that keeps a person's id when an episode is analysed again."
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.config import IdentitySettings
 from engine.identity.constraints import NO_CONSTRAINTS, Constraints
 from engine.identity.context import BLOCK, Pairwise, body_evidence, thread_evidence
-from engine.identity.together import Together, seen_together
+from engine.identity.together import Together, seen_together, standing_still
 from engine.models.base import Calibration
 from engine.tables import Episode
 
@@ -80,9 +80,23 @@ def evidence(episode: Episode, calibration: Calibration, settings: IdentitySetti
     trusted = trust(tracks["quality"].to_numpy(), tracks["mixed"].to_numpy(zero_copy_only=False), settings)
     trusted[np.linalg.norm(episode.pooled, axis=1) < 0.5] = 0
     together = seen_together(episode.detections, tracks.num_rows, settings.together_cost, constraints.waived)
+    together = together.without(beside_own_picture(episode, together, trusted, calibration, settings))
     face, shift = face_evidence(episode.pooled, trusted, together, calibration, settings)
     body = body_evidence(episode, face, together, settings)
     return Evidence(face, body, thread_evidence(episode, face, settings), together, trusted, shift)
+
+
+def beside_own_picture(
+    episode: Episode, together: Together, trusted: NDArray[np.float32], calibration: Calibration, settings: IdentitySettings
+) -> NDArray[np.bool_]:
+    """(k,) pairs seen together that are a person and a picture of the same person: two trusted faces as alike as faces can be, one of which
+    does not move."""
+    first, second = together.first, together.second
+    cosine = np.einsum("nd,nd->n", episode.pooled[first], episode.pooled[second])
+    alike = calibration.slope * cosine + calibration.intercept >= settings.face_limit
+    still = standing_still(episode.detections, episode.tracks.num_rows)
+    result: NDArray[np.bool_] = alike & (trusted[first] >= GOOD) & (trusted[second] >= GOOD) & (still[first] | still[second])
+    return result
 
 
 def face_evidence(

@@ -15,6 +15,10 @@ DISJOINT_IOU = 0.1
 """Boxes that overlap less than this are two faces, not one found twice."""
 
 
+STILL_FACES, STILL_SPREAD = 6, 0.02
+"""A face stands still when the centre of its box varies by less than this share of its size (standard deviation) over so many looks."""
+
+
 @dataclass(frozen=True)
 class Together:
     """Pairs of tracks seen apart in the same frames, each once.
@@ -31,6 +35,27 @@ class Together:
         """Row, column and cost of the symmetric matrix."""
         rows = np.concatenate([self.first, self.second])
         return rows, np.concatenate([self.second, self.first]), np.concatenate([self.cost, self.cost])
+
+
+    def without(self, left_out: NDArray[np.bool_]) -> Together:
+        """The pairs that are not left out (k,)."""
+        return Together(*(column[~left_out] for column in (self.first, self.second, self.frames, self.cost)))
+
+
+def standing_still(detections: pa.Table, tracks: int) -> NDArray[np.bool_]:
+    """(tracks,) whose face keeps its place for many looks, as a picture on a wall or an inset of a photo does."""
+    track, boxes = detections["track"].to_numpy().astype(np.int64), boxes_of(detections).astype(np.float64)
+    boxes, track = boxes[track >= 0], track[track >= 0]
+    faces = np.maximum(np.bincount(track, minlength=tracks), 1)
+    spread = np.zeros(tracks)
+    for low, high in ((0, 2), (1, 3)):
+        size = np.bincount(track, boxes[:, high] - boxes[:, low], tracks) / faces
+        centre = (boxes[:, low] + boxes[:, high]) / 2
+        mean = np.bincount(track, centre, tracks) / faces
+        variance = np.bincount(track, (centre - mean[track]) ** 2, tracks) / faces
+        spread = np.maximum(spread, np.sqrt(variance) / np.maximum(size, 1e-9))
+    result: NDArray[np.bool_] = (faces >= STILL_FACES) & (spread < STILL_SPREAD)
+    return result
 
 
 def seen_together(detections: pa.Table, tracks: int, together_cost: float, waived: Pairs) -> Together:
