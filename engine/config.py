@@ -115,10 +115,16 @@ class IdentitySettings(Section):
 class TotalsSettings(Section):
     gap_s: float = Field(0.5, ge=0, description="Gaps up to this long inside one shot count as visible.")
     sure_probability: float = Field(
-        0.98, gt=0.5, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
+        0.5, ge=0, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
     )
     firm_score: float = Field(
         0.7, gt=0, le=1, description="Detector score under which the ends of a track are less certain than the sampling makes them."
+    )
+    end_steps: float = Field(
+        1.5,
+        ge=1,
+        description="How many half sampling steps the end of a track is uncertain by: 1 is sampling alone, and detection is early or late by as much "
+        "as half of that.",
     )
     loose_end: float = Field(3.0, ge=0, description="How many times wider the uncertainty of a track's end gets as its score falls to 0.")
     draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")

@@ -58,7 +58,7 @@ def draw_edges(episode: Episode, settings: TotalsSettings, rng: np.random.Genera
 
 
 def looseness(episode: Episode, settings: TotalsSettings) -> NDArray[np.float64]:
-    """(2, n) how many half steps each start and each end is uncertain by: 1, and more where the faces there scored low."""
+    """(2, n) how many half steps each start and each end is uncertain by: `end_steps`, and more where the faces there scored low."""
     track = episode.detections["track"].to_numpy()
     order = np.lexsort((episode.detections["t_us"].to_numpy(), track))
     order = order[track[order] >= 0]
@@ -70,7 +70,7 @@ def looseness(episode: Episode, settings: TotalsSettings) -> NDArray[np.float64]
     sums = np.stack([total[bounds[:-1] + faces] - total[bounds[:-1]], total[bounds[1:]] - total[bounds[1:] - faces]])
     mean = np.where(faces > 0, sums / np.maximum(faces, 1), settings.firm_score)
     doubt = np.maximum(0, settings.firm_score - mean) / settings.firm_score
-    result: NDArray[np.float64] = 1 + settings.loose_end * doubt
+    result: NDArray[np.float64] = settings.end_steps * (1 + settings.loose_end * doubt)
     return result
 
 
