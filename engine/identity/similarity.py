@@ -7,6 +7,7 @@ corrected by how near it is to strangers (the local scaling of CSLS, Conneau et 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,9 +60,16 @@ class Evidence:
         total = self.face.copy()
         beside = (self.body + self.thread).tocoo()
         face, trusted = self.face[beside.row, beside.col], self.trust[beside.row] * self.trust[beside.col]
-        capped = np.minimum(beside.data, OVERRULED * np.abs(face))
-        total[beside.row, beside.col] += np.where((face < 0) & (beside.data > 0), trusted * capped + (1 - trusted) * beside.data, beside.data)
+        total[beside.row, beside.col] += yielding(beside.data, face, trusted)
         return total
+
+
+def yielding(beside: NDArray[Any], face: NDArray[Any], trusted: NDArray[Any]) -> NDArray[Any]:
+    """What clothes and place say (log odds) where the faces are heard first: as far as these are trusted (0..1) and speak against a pair, no more
+    than a share of what they say is made up for."""
+    capped = np.minimum(beside, OVERRULED * np.abs(face))
+    result: NDArray[Any] = np.where((face < 0) & (beside > 0), trusted * capped + (1 - trusted) * beside, beside)
+    return result
 
 
 def trust(quality: NDArray[np.float32], mixed: NDArray[np.bool_], settings: IdentitySettings) -> NDArray[np.float32]:

@@ -36,7 +36,6 @@ class Together:
         rows = np.concatenate([self.first, self.second])
         return rows, np.concatenate([self.second, self.first]), np.concatenate([self.cost, self.cost])
 
-
     def without(self, left_out: NDArray[np.bool_]) -> Together:
         """The pairs that are not left out (k,)."""
         return Together(*(column[~left_out] for column in (self.first, self.second, self.frames, self.cost)))

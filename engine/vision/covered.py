@@ -1,7 +1,8 @@
 """Faces that something covers: a hand, hair, a card. The detector still fires on them, but scores them far below the same face uncovered.
 
 A score also falls when a face turns, shrinks or is smeared, and such a face is visible. So a face is taken for covered only when it is large
-enough for its score to be steady, faces the camera, and for several looks scores far below what is usual at its place in the shot.
+enough for its score to be steady, faces the camera, and scores far below what is usual at its place in the shot, for longer than a track
+would wait.
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ LEAST_PX = 48.0
 
 LEAST_FRONTAL = 0.5
 """Faces turned further than this score low for that reason."""
-
-LEAST_FACES = 3
-"""Fewer looks than this in a row may be a slip of the detector."""
 
 USUAL = 0.7
 """Quantile of the scores at a place that is usual for it."""
@@ -53,7 +51,7 @@ def covered(
     for shot in np.split(np.arange(len(t_us)), edges):
         able = (height_px[shot] >= LEAST_PX) & (frontal[shot] >= LEAST_FRONTAL)
         low = _low(t_us[shot], boxes[shot], scores[shot], height_px[shot], able, settings.covered_score)
-        found[shot[_in_a_row(low, t_us[shot], boxes[shot], settings.max_gap_s)]] = True
+        found[shot[_long(low, t_us[shot], boxes[shot], settings.max_gap_s)]] = True
     return found
 
 
@@ -71,14 +69,28 @@ def _low(
     return np.array(low, np.int64)
 
 
-def _in_a_row(low: NDArray[np.int64], t_us: NDArray[np.int64], boxes: Boxes, gap_s: float) -> NDArray[np.int64]:
-    """Those of the low faces that follow one another at a place for several looks."""
+def _long(low: NDArray[np.int64], t_us: NDArray[np.int64], boxes: Boxes, gap_s: float) -> NDArray[np.int64]:
+    """Those of the low faces of a shot in stretches too long for a slip of the detector: from the last other face at their place to the next."""
+    others = np.setdiff1d(np.arange(len(t_us)), low)
+    kept: list[int] = []
+    for run in _runs(low, t_us, boxes, gap_s):
+        here = others[iou(boxes[run], boxes[others]).max(axis=0, initial=0) >= SAME_PLACE_IOU]
+        before, after = here[t_us[here] < t_us[run[0]]], here[t_us[here] > t_us[run[-1]]]
+        start = t_us[before[-1]] if len(before) else t_us[run[0]]
+        end = t_us[after[0]] if len(after) else t_us[run[-1]]
+        if end - start > gap_s * 1e6:
+            kept += run
+    return np.array(kept, np.int64)
+
+
+def _runs(low: NDArray[np.int64], t_us: NDArray[np.int64], boxes: Boxes, gap_s: float) -> list[list[int]]:
+    """Low faces that follow one another at a place."""
     runs: list[list[int]] = []
     for face in low.tolist():
-        open_runs = [run for run in runs if 0 < t_us[face] - t_us[run[-1]] <= gap_s * 1e6]
-        here = [run for run in open_runs if iou(boxes[run[-1] : run[-1] + 1], boxes[face : face + 1])[0, 0] >= SAME_PLACE_IOU]
-        if here:
-            here[-1].append(face)
+        near = [run for run in runs if 0 < t_us[face] - t_us[run[-1]] <= gap_s * 1e6]
+        same = [run for run in near if iou(boxes[run[-1:]], boxes[face : face + 1])[0, 0] >= SAME_PLACE_IOU]
+        if same:
+            same[-1].append(face)
         else:
             runs.append([face])
-    return np.array([face for run in runs if len(run) >= LEAST_FACES for face in run], np.int64)
+    return runs
