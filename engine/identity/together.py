@@ -38,7 +38,8 @@ class Together:
 
     def without(self, left_out: NDArray[np.bool_]) -> Together:
         """The pairs that are not left out (k,)."""
-        return Together(*(column[~left_out] for column in (self.first, self.second, self.frames, self.cost)))
+        kept = ~left_out
+        return Together(self.first[kept], self.second[kept], self.frames[kept], self.cost[kept])
 
 
 def standing_still(detections: pa.Table, tracks: int) -> NDArray[np.bool_]:

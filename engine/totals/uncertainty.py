@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.config import TotalsSettings
 from engine.tables import Episode
-from engine.totals.labels import NOBODY, Labels
+from engine.totals.labels import NOBODY, Labels, rounded
 
 END_FACES = 2
 """Faces at an end of a track whose scores say how certain the end is."""
@@ -95,8 +95,7 @@ def draw_people(tracks: int, labels: Labels, chance: Chance, sure: float) -> NDA
         sure: memberships at least this probable are taken as certain.
     """
     clusters, member = labels.clusters_of(tracks)
-    surely = member[:, :1] >= sure
-    member = np.where(surely, np.eye(1, member.shape[1]), member)
+    member = rounded(member, sure)
     people, who = labels.people_of()
     cluster = _choose(clusters, member, chance.track)
     person_of = np.concatenate([_choose(people, who, chance.cluster), np.full((1, chance.track.shape[1]), NOBODY, np.int32)])

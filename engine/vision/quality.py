@@ -50,7 +50,7 @@ def sharpness(face: Image) -> float:
     grain = float(np.abs(cv2.filter2D(standard, -1, _GRAIN)[1:-1, 1:-1]).mean()) * np.sqrt(np.pi / 2) / 6
     contrast = float(cv2.GaussianBlur(standard, (0, 0), FORM_SIGMA).std())
     clean = min(1.0, contrast / max(CLEAN_RATIO * grain, 1e-6))
-    return clean * detail / (detail + DETAIL_VARIANCE)
+    return float(clean * detail / (detail + DETAIL_VARIANCE))
 
 
 def face_sharpness(frame: Frame, box: NDArray[np.float32]) -> float:
