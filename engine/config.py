@@ -76,6 +76,13 @@ class TrackSettings(Section):
         ge=0,
         description="Longest time between two faces of one track; about totals.gap_s and a sampling step, so that no longer gap is counted.",
     )
+    covered_score: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="A large frontal face that scores less than this share of what is usual at its place in the shot is covered by something "
+        "and not visible; 0 believes every face.",
+    )
     picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
     split_log_odds: float = Field(
         -3.0,
@@ -88,7 +95,7 @@ class TrackSettings(Section):
 
 
 class IdentitySettings(Section):
-    join_log_odds: float = Field(0.0, description="Average evidence (log odds) above which two clusters are joined.")
+    join_log_odds: float = Field(0.5, description="Average evidence (log odds) above which two clusters are joined.")
     face_limit: float = Field(8.0, gt=0, description="Largest log odds, for or against, that two faces can give by being alike or not.")
     poor_quality: float = Field(0.35, gt=0, lt=1, description="Face quality at which a face is trusted half; poorer ones are attached, never cores.")
     hub_neighbours: int = Field(5, ge=1, description="Strangers used to measure how near to everything a face is.")
@@ -106,6 +113,9 @@ class IdentitySettings(Section):
     person_quality: float = Field(
         0.35, ge=0, le=1, description="A cluster needs a track of at least this quality to be a person; what is left stays unidentified."
     )
+    person_faces: int = Field(8, ge=1, description="A cluster of poor faces is still a person if one of its tracks has this many faces, ...")
+    person_score: float = Field(0.62, ge=0, le=1, description="... this median detector score ...")
+    person_membership: float = Field(0.75, ge=0, le=1, description="... and this probability of belonging to it.")
     carry_share: float = Field(
         0.5, gt=0, le=1, description="Share of face-time (of the shorter of both) that keeps a person's id when an episode is analysed again."
     )
@@ -114,10 +124,16 @@ class IdentitySettings(Section):
 class TotalsSettings(Section):
     gap_s: float = Field(0.5, ge=0, description="Gaps up to this long inside one shot count as visible.")
     sure_probability: float = Field(
-        0.98, gt=0.5, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
+        0.5, ge=0, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
     )
     firm_score: float = Field(
         0.7, gt=0, le=1, description="Detector score under which the ends of a track are less certain than the sampling makes them."
+    )
+    end_steps: float = Field(
+        1.5,
+        ge=1,
+        description="How many half sampling steps the end of a track is uncertain by: 1 is sampling alone, and detection is early or late by as much "
+        "as half of that.",
     )
     loose_end: float = Field(3.0, ge=0, description="How many times wider the uncertainty of a track's end gets as its score falls to 0.")
     draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")
