@@ -59,10 +59,3 @@ def _share_inside(box: Boxes, other: Boxes, box_area: float) -> float:
     width = min(box[2], other[2]) - max(box[0], other[0])
     height = min(box[3], other[3]) - max(box[1], other[1])
     return float(max(width, 0) * max(height, 0) / max(box_area, 1e-12))
-
-
-def paired_iou(a: Boxes, b: Boxes) -> Boxes:
-    """(n,) intersection over union of each box of `a` with the one of `b` in its place."""
-    overlap = np.prod(np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0), axis=1)
-    ratio: Boxes = (overlap / np.maximum(area(a) + area(b) - overlap, 1e-12)).astype(np.float32)
-    return ratio
