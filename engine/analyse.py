@@ -85,6 +85,7 @@ class Analysis:
         async with WorkerPool.open(self.common["workers"], self.engine.home / "engine.log") as pool:
             await self._segments(pool)
             run_id = await self._episode_stages(pool)
+        self.engine.settler.want(self.episode["episode_id"])
         return {
             "episode_id": self.episode["episode_id"],
             "run_id": run_id,

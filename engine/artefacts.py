@@ -5,7 +5,6 @@ The artefact is the checkpoint: resuming, rebuilding and equality after a crash 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -64,15 +63,6 @@ class Artefacts:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def bytes(self) -> int:
-        """How much all artefacts hold; files that come and go meanwhile do not matter."""
-        total = 0
-        for parent, _, names in os.walk(self.folder):
-            for name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    total += os.stat(os.path.join(parent, name)).st_size
-        return total
-
     def remove(self, kind: Kind, key: str) -> None:
         """Remove an artefact; one that is not there is no error."""
         shutil.rmtree(self.path(kind, key), ignore_errors=True)
@@ -91,9 +81,9 @@ class Artefacts:
                 f"The kept result {kind}/{key} was damaged ({error}) and was removed.", "Retry the job: it is computed again."
             ) from error
 
-    def array(self, kind: Kind, key: str, name: str) -> NDArray[Any]:
-        """One array of an artefact."""
-        return np.asarray(np.load(self.path(kind, key) / f"{name}.npy"))
+    def array(self, kind: Kind, key: str, name: str, *, mapped: bool = False) -> NDArray[Any]:
+        """One array of an artefact; `mapped` reads only the rows that are used."""
+        return np.asarray(np.load(self.path(kind, key) / f"{name}.npy", mmap_mode="r" if mapped else None))
 
     def meta(self, kind: Kind, key: str) -> dict[str, Any]:
         """The small facts kept with an artefact."""

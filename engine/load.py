@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from engine.errors import Conflict, StoreError
 from engine.exemplars import exemplars
 from engine.people import renamed
-from store import catalog, ids, results
+from engine.review import rerun
+from store import catalog, decisions, ids, outbox, results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from engine.people import Naming
     from engine.service import Engine
     from store.database import Transaction
+
+
+REVIEWED = {
+    "assignment": decisions.ASSIGNMENT,
+    "coverage": decisions.COVERAGE,
+    "suggestion": decisions.SUGGESTION,
+    "queue_item": decisions.QUEUE_ITEM,
+}
+"""Tables that follow from the machine's labels and the decisions about the episode."""
 
 
 def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming: Naming, totals: dict[str, Any]) -> int:
@@ -55,11 +65,17 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming
             "cluster": _clusters(run_id, tables["clusters"]),
             "membership": _membership(run_id, tables["membership"]),
             "posterior": _posterior(run_id, people.identity),
-            "assignment": _assignment(run_id, people),
+            "machine_label": _machine_labels(run_id, people),
+            **{name: schema.empty_table().drop_columns(["run_id", "episode_id"]) for name, schema in REVIEWED.items()},
             "screen_time": renamed(pq.read_table(totals["screen_time"]), "person", new).rename_columns({"person": "person_id"}),
             "co_presence": _co_presence(pq.read_table(totals["co_presence"]), new),
         }
         results.load_run(transaction, run_id, episode_id, rows, totals["unidentified_s"])
+        rerun.apply(engine.database, transaction, episode_id, run_id)
+        for event in ("episode.analysed", "totals.changed"):
+            outbox.announce(transaction, event, episode_id=episode_id, run_id=run_id)
+        commit_point("run.before_commit")
+    engine.review.forget()
     commit_point("run.committed")
     engine.database.checkpoint()
     return run_id
@@ -88,6 +104,7 @@ def run_facts(analysis: Analysis, identify: str) -> dict[str, Any]:
             "embedder": choice.embedder.name,
             "embedder_digest": choice.embedder.digest,
             "embedder_licence": choice.embedder.licence,
+            "calibration": vars(choice.embedder.calibration),
         },
         "stages": {"identify": identify, "segments": [[s.observe_key, s.track_key] for s in analysis.segments]},
     }
@@ -153,21 +170,17 @@ def _posterior(run_id: int, identity: pa.Table) -> pa.Table:
     return identity.drop_columns(["cluster"]).append_column("cluster_id", cluster).rename_columns({"person": "person_id", "label": "accepted"})
 
 
-def _assignment(run_id: int, people: Naming) -> pa.Table:
-    """The machine's label of each track: its most probable cluster, and who that cluster is taken for."""
+def _machine_labels(run_id: int, people: Naming) -> pa.Table:
+    """What the machine says of each track: its most probable cluster, and who that cluster is taken for."""
     rows = people.assignment
-    count = rows.num_rows
     return pa.table(
         {
             "track_id": pa.array(ids.track_id(run_id, _column(rows, "track")), pa.int64()),
             "cluster_id": pa.array(ids.cluster_id(run_id, _column(rows, "cluster")), pa.int64()),
             "person_id": rows["person_id"],
-            "label_source": pa.array(["machine"] * count),
             "method": rows["method"],
             "score": rows["probability"],
             "threshold": rows["threshold"],
-            "locked": pa.array([False] * count),
-            "rev": pa.array([0] * count, pa.int64()),
         }
     )
 

@@ -8,6 +8,7 @@ totals (episode)        seconds per person with intervals                   comp
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artefacts import Artefacts
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from engine.models.runtime import ProviderReport
     from engine.sources.probe import MediaInfo
 
-STAGE_VERSION = {"observe": 2, "track": 1, "identify": 1}
+STAGE_VERSION = {"observe": 2, "track": 2, "identify": 2}
 """Raised when a stage's code gives other results for the same input."""
 
 REPORT_EVERY_S = 0.25
@@ -186,22 +188,39 @@ def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Sen
 
 
 def _totals(task: Message, artefacts: Artefacts, settings: Settings, send: Send) -> Message:
-    """Seconds per person with intervals, from the identity result and who the clusters are."""
+    """Seconds per person with intervals, from the identity result, who the clusters are, and the labels decisions left where there are any."""
     from engine.totals.labels import DECIDED, Labels
+    from engine.totals.pieces import in_pieces, labels_of
     from engine.totals.screen_time import screen_time
 
     started, key, out = time.monotonic(), task["identify"], Path(task["out"])
-    membership = artefacts.table("identify", key, "membership")
-    labels = Labels(membership, pq.read_table(task["identity"]), DECIDED.empty_table())
-    totals = screen_time(read_episode(artefacts, key), labels, settings.totals)
+    membership, identity = artefacts.table("identify", key, "membership"), pq.read_table(task["identity"])
+    episode, labels = read_episode(artefacts, key), Labels(membership, identity, DECIDED.empty_table())
+    if "pieces" in task:
+        pieces = pq.read_table(task["pieces"])
+        episode, labels = in_pieces(episode, pieces), labels_of(membership, identity, pieces)
+    totals = screen_time(episode, labels, settings.totals)
+    asked = _ask(task, pq.read_table(task["pieces"]), membership, identity, settings) if "ask" in task else {}
     pq.write_table(totals.screen_time, out / "screen_time.parquet")
     pq.write_table(totals.co_presence, out / "co_presence.parquet")
     return {
         "screen_time": str(out / "screen_time.parquet"),
         "co_presence": str(out / "co_presence.parquet"),
         "unidentified_s": totals.unidentified_s,
+        **asked,
         "log": [_line("totals", None, started, f"{totals.screen_time.num_rows} people")],
     }
+
+
+def _ask(task: Message, pieces: pa.Table, membership: pa.Table, identity: pa.Table, settings: Settings) -> Message:
+    """Suggestions and questions, written where the totals are."""
+    from engine.review.ask import ask
+
+    asking = {**task["ask"], **{name: task[name] for name in ("artefacts", "identify", "settings")}}
+    suggestions, items = ask(asking, pieces, membership, identity, settings)
+    pq.write_table(suggestions, Path(task["out"]) / "suggestions.parquet")
+    (Path(task["out"]) / "items.json").write_text(json.dumps(items))
+    return {"suggestions": str(Path(task["out"]) / "suggestions.parquet"), "items": str(Path(task["out"]) / "items.json")}
 
 
 def read_episode(artefacts: Artefacts, key: str) -> Episode:

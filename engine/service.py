@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,13 +14,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
+from engine import upkeep
 from engine.artefacts import Artefacts
 from engine.config import Config
 from engine.errors import StoreError, StoreLocked, StoreVersion
 from engine.events import Events
+from engine.hooks import Hooks
 from engine.jobs import JobRunner
 from engine.operations import everything, registry
+from engine.review.desk import Desk
+from engine.review.restore import restore
+from engine.review.settle import Settler
+from store import ids, results
 from store.database import Database
 from store.errors import Locked, NewerSchema
 from store.media import Media
@@ -65,8 +73,11 @@ class Engine:
         self.media = Media(home / "media")
         self.artefacts = Artefacts(home / "artefacts")
         self.exports = home / "exports"
-        self.events = Events()
+        self.hooks = Hooks(self)
+        self.events = Events(self.hooks.wake)
         self.jobs = JobRunner(self)
+        self.review = Desk(self)
+        self.settler = Settler(self)
         self._slow_threads = anyio.CapacityLimiter(2)
         self._threads = anyio.CapacityLimiter(self.config.settings.engine.readers)
 
@@ -82,11 +93,17 @@ class Engine:
         else:
             result = await op.run(context, parameters)  # type: ignore[misc]
         if op.effect != "read":
+            for episode_id in context.decided:
+                self.settler.want(episode_id)
             self.events.publish("changed", operation=op.name, actor=str(context.actor))
         return result  # type: ignore[no-any-return]
 
     async def recover(self) -> None:
         """Bring back what a crash interrupted: unfinished vector writes, journalled commands, jobs."""
+        left = await self.in_thread(upkeep.leftovers, self.home, 0.0)
+        if left:
+            await self.in_thread(upkeep.remove, left)
+            log.warning("removed %d half-written files of processes that were killed", len(left))
         swept = await self.in_thread(self.vectors.sweep, self.database)
         if swept:
             log.warning("removed %d vectors of runs that were never committed", swept)
@@ -99,7 +116,10 @@ class Engine:
         journal, what = self.database.journal, f"{line.get('operation')} of {line.get('at')}"
         journal.replaying.add(line["key"])
         try:
-            await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
+            if "facts" in line:
+                await self.in_thread(restore, self, line)
+            else:
+                await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
             log.warning("replayed %s from the journal", what)
         except Exception as error:  # whatever is wrong with one old line must not keep the engine from starting; it is kept and shown
             log.exception("could not replay %s", what)
@@ -116,9 +136,21 @@ class Engine:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def lifespan(self) -> AbstractAsyncContextManager[None]:
-        """Runs the jobs while the block is open."""
-        return self.jobs.open()
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Runs the jobs, and keeps totals behind decisions, while the block is open."""
+        async with self.settler.open(), self.jobs.open():
+            yield
+
+    def embeddings(self, run_id: int, track_ids: list[int]) -> dict[int, NDArray[np.float32]]:
+        """Pooled embeddings of some tracks of a run, those that have one; none when the artefact they lie in is gone."""
+        run = results.run(self.database, run_id)
+        key = run["stages"].get("identify", "") if run else ""
+        if not key or not self.artefacts.exists("identify", key):
+            return {}
+        pooled = self.artefacts.array("identify", key, "pooled", mapped=True)
+        rows = {track: pooled[track - ids.track_id(run_id, 0)] for track in track_ids}
+        return {track: np.asarray(row) for track, row in rows.items() if row.any()}
 
     def close(self) -> None:
         """Checkpoint and let the library go."""

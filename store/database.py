@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -40,6 +40,10 @@ class Transaction:
         """Rows as this transaction sees them."""
         return _rows(self._cursor, sql, parameters)
 
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """A bulk read as this transaction sees it."""
+        return self._cursor.sql(sql, params=list(parameters)).to_arrow_table()
+
     def next_id(self, table: str, column: str) -> int:
         """The next id, never one that was given before, even to what is gone; a crash before the commit burns nothing."""
         if counted := self.rows("SELECT last FROM counter WHERE name = ?", [table]):
@@ -48,6 +52,12 @@ class Transaction:
         first = int(self.rows(f'SELECT coalesce(max({column}), 0) + 1 AS id FROM "{table}"')[0]["id"])
         self.execute("INSERT INTO counter VALUES (?, ?)", [table, first])
         return first
+
+    def reserve(self, table: str, column: str, used: int) -> None:
+        """Never give that id, nor one before it, again: it was given in a library this one does not remember."""
+        if not self.rows("SELECT last FROM counter WHERE name = ?", [table]):
+            self.execute(f'INSERT INTO counter SELECT ?, coalesce(max({column}), 0) FROM "{table}"', [table])
+        self.execute("UPDATE counter SET last = greatest(last, ?) WHERE name = ?", [used, table])
 
     def insert(self, table: str, **values: Any) -> None:
         """Insert one row."""
@@ -66,13 +76,23 @@ class Transaction:
             self._cursor.unregister("incoming")
 
 
+class Reader(Protocol):
+    """Whatever answers queries: the database, or a transaction that sees what it has not committed yet."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]: ...
+
+    def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table: ...
+
+
 class Command:
-    """A change asked for from outside: its transaction, and the answer that a repeat of it will get."""
+    """A change asked for from outside: its transaction, the answer that a repeat of it will get, and facts for the journal by which the change can be
+    made again even when what its parameters name is gone."""
 
     def __init__(self, transaction: Transaction, replayed: dict[str, Any] | None) -> None:
         self.transaction = transaction
         self.replayed = replayed
         self.result: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {}
 
 
 class Database:
@@ -184,7 +204,8 @@ class Database:
                         parameters=parameters,
                         result=command.result,
                     )
-                    self.journal.append({"key": key, "at": at, "actor": actor, "operation": operation, "parameters": parameters})
+                    line = {"key": key, "at": at, "actor": actor, "operation": operation, "parameters": parameters}
+                    self.journal.append({**line, "facts": {**command.facts, "result": command.result}} if command.facts else line)
                     journalled = True
                     commit_point("journal.appended")
             except BaseException as error:  # a journalled change that was not committed must not come back
@@ -194,6 +215,12 @@ class Database:
                         self.journal.append({"abort": key})
                     raise
             commit_point("command.committed")
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the writer lane around several steps: what is read in the block is what its transactions change."""
+        with self._writer:
+            yield
 
     def lost(self) -> bool:
         """Whether the library was deleted or replaced under us: what is written now would be gone with it."""

@@ -22,7 +22,15 @@ CHECKS = {
     "episodes showing a run that was not committed": (
         "SELECT count(*) AS n FROM episode e ANTI JOIN run r ON r.run_id = e.active_run_id AND r.state = 'committed' WHERE active_run_id IS NOT NULL"
     ),
-    "tracks with two labels": ("SELECT count(*) AS n FROM (SELECT run_id, track_id FROM assignment GROUP BY ALL HAVING count(*) > 1)"),
+    "tracks whose labels do not fill them once": (
+        """SELECT count(*) AS n FROM (SELECT a.run_id, a.track_id FROM assignment a JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
+           GROUP BY a.run_id, a.track_id, t.start_us, t.end_us HAVING sum(a.end_us - a.start_us) <> t.end_us - t.start_us
+           OR min(a.start_us) <> t.start_us OR max(a.end_us) <> t.end_us)"""
+    ),
+    "decisions about episodes without anchors": (
+        """SELECT count(*) AS n FROM decision d JOIN episode e USING (episode_id) ANTI JOIN anchor a ON a.decision_id = d.decision_id
+           WHERE d.level IS NOT NULL"""
+    ),
 }
 
 

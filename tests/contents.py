@@ -21,11 +21,12 @@ TABLES = (
     "cluster",
     "membership",
     "posterior",
+    "machine_label",
     "assignment",
     "screen_time",
     "co_presence",
 )
-VOLATILE = {"created_at", "committed_at", "added_at", "path"}
+VOLATILE = {"created_at", "committed_at", "added_at", "path", "settled_seq"}
 """Columns that say when and where, not what."""
 
 

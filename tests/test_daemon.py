@@ -117,7 +117,8 @@ def test_agents_may_read_and_name_but_not_destroy(client: Client) -> None:
     agent = Client(client.home, "agent:helper")
     client.call("show_add", {"title": "First"})
     client.call("person_add", {"name": "Ana", "show": "first"})
-    assert agent.call("person_rename", {"person_id": 1, "name": "Anna"})["name"] == "Anna"
+    agent.call("person_rename", {"person_id": 1, "name": "Anna"})
+    assert agent.call("person_show", {"person_id": 1})["name"] == "Anna"
     with pytest.raises(Refused):
         agent.call("episode_remove", {"episode": "1"})
     commands = (client.home / "journal" / "commands.jsonl").read_text().splitlines()

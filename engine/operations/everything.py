@@ -4,7 +4,30 @@ from __future__ import annotations
 
 from importlib import import_module
 
-MODULES = ("shows", "episodes", "people", "jobs", "tracks", "totals", "exports", "models", "health")
+MODULES = (
+    "shows",
+    "episodes",
+    "importing",
+    "people",
+    "jobs",
+    "tracks",
+    "moments",
+    "frames",
+    "pictures",
+    "review",
+    "clusters",
+    "decisions",
+    "proposals",
+    "totals",
+    "exports",
+    "query",
+    "hooks",
+    "queue",
+    "analyses",
+    "models",
+    "health",
+    "upkeep",
+)
 
 
 def load() -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from engine.errors import Conflict
+from engine.operations.change import Change, Changed, change
 from engine.operations.common import Listed, Page, Reference, UtcTime, next_cursor, person_of, show_of
 from engine.operations.registry import Context, Params, Result, operation
+from engine.review import persons
 from store import catalog
-
-if TYPE_CHECKING:
-    from store.database import Transaction
 
 Kind = Literal["known", "unknown"]
 
@@ -35,6 +34,8 @@ class PersonRow(Result):
     kind: Kind
     aliases: list[str]
     created_at: UtcTime
+    archived: bool
+    featured: str | None = Field(description="File of the picture they are shown by.")
 
 
 class PersonListRow(PersonRow):
@@ -103,22 +104,63 @@ def person_add(context: Context, p: PersonAdd) -> PersonRow:
     return PersonRow.model_validate(person_of(engine, person_id))
 
 
-class PersonRename(PersonRef):
+class PersonRename(Change):
+    person_id: int = Field(description="Person id.", json_schema_extra={"positional": True})
     name: PersonName = Field(description="The new name.", json_schema_extra={"positional": True})
 
 
-@operation("write", "review", params=PersonRename, result=PersonRow)
-def person_rename(context: Context, p: PersonRename) -> PersonRow:
+@operation("write", "review", params=PersonRename, result=Changed, idempotent=False, key="n")
+def person_rename(context: Context, p: PersonRename) -> Changed:
     """Name an unknown person, or rename a known one; every episode they are in shows the new name, and the old one stays as an alias."""
     engine = context.engine
-    with context.command("person_rename", p) as command:
-        if command.replayed is None:
-            person = person_of(engine, p.person_id)
-            if person["name"] != p.name or person["kind"] == "unknown":
-                _take_over_name(context, command.transaction, person, p.name)
-                catalog.rename_person(command.transaction, p.person_id, p.name)
-            command.result = {"person_id": p.person_id}
-    return PersonRow.model_validate(person_of(engine, p.person_id))
+    return change(context, "person_rename", p, lambda: persons.rename(engine.review, engine.database, p.person_id, p.name))
+
+
+class PersonMerge(Change):
+    person_id: int = Field(description="The person who is somebody else.", json_schema_extra={"positional": True})
+    into_person_id: int = Field(description="Who they are; the name and picture kept.", json_schema_extra={"positional": True})
+
+
+@operation("write", "review", params=PersonMerge, result=Changed, idempotent=False)
+def person_merge(context: Context, p: PersonMerge) -> Changed:
+    """Say that two people are one, in every episode. Undoing it separates exactly what it joined."""
+    engine = context.engine
+    return change(context, "person_merge", p, lambda: persons.merge(engine.review, engine.database, p.person_id, p.into_person_id))
+
+
+class PersonArchive(Change):
+    person_id: int = Field(description="Person id.", json_schema_extra={"positional": True})
+    archived: bool = Field(True, description="False brings them back.")
+
+
+@operation("write", "review", params=PersonArchive, result=Changed, idempotent=False)
+def person_archive(context: Context, p: PersonArchive) -> Changed:
+    """Put somebody aside whom nobody needs to name (crew, crowds): the review queue stops asking about them."""
+    return change(context, "person_archive", p, lambda: persons.archive(context.engine.review, p.person_id, p.archived))
+
+
+class PersonAlias(Change):
+    person_id: int = Field(description="Person id.", json_schema_extra={"positional": True})
+    alias: PersonName = Field(description="Another name they are found by.", json_schema_extra={"positional": True})
+    remove: bool = Field(False, description="Take it away.")
+
+
+@operation("write", "review", params=PersonAlias, result=Changed, idempotent=False)
+def person_alias(context: Context, p: PersonAlias) -> Changed:
+    """Give somebody another name they are found by."""
+    return change(context, "person_alias", p, lambda: persons.alias(context.engine.review, p.person_id, p.alias, p.remove))
+
+
+class PersonFeature(Change):
+    person_id: int = Field(description="Person id.", json_schema_extra={"positional": True})
+    track_id: int = Field(description="The track whose best picture they are shown by.", json_schema_extra={"positional": True})
+
+
+@operation("write", "review", params=PersonFeature, result=Changed, idempotent=False)
+def person_feature(context: Context, p: PersonFeature) -> Changed:
+    """Choose the picture somebody is shown by."""
+    engine = context.engine
+    return change(context, "person_feature", p, lambda: persons.feature(engine.review, engine.database, p.person_id, p.track_id))
 
 
 def _refuse_same_name(context: Context, show_id: int, name: str) -> None:
@@ -126,15 +168,6 @@ def _refuse_same_name(context: Context, show_id: int, name: str) -> None:
     if other is not None:
         hint = "Give another name, or add something that tells them apart."
         raise Conflict(f"Person {other['person_id']} of this show is called {name!r} already.", hint)
-
-
-def _take_over_name(context: Context, transaction: Transaction, person: dict[str, Any], name: str) -> None:
-    """Somebody of that name who was added but never seen is the one now found; somebody who was seen is another person."""
-    other = catalog.person_named(context.engine.database, person["show_id"], name)
-    if other is not None and catalog.is_unseen(context.engine.database, other["person_id"]):
-        catalog.absorb(transaction, other["person_id"], person["person_id"])
-    else:
-        _refuse_same_name(context, person["show_id"], name)
 
 
 class CastRow(Result):

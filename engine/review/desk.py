@@ -1,0 +1,292 @@
+"""The desk: the states under review, what a batch of drafts would change, and the one way a batch is written."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.errors import Conflict
+from engine.review import anchors, people
+from engine.review.decision import Cover, Decision, read
+from engine.review.draft import Draft, Plan, Target
+from engine.review.fold import Piece
+from engine.review.state import EpisodeState, People, coverage
+from store import decisions, results
+from store.database import Transaction, now
+from store.decisions import ANCHOR
+
+if TYPE_CHECKING:
+    from engine.service import Engine
+
+STATES_KEPT = 8
+"""Episodes held in memory, those used last."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a batch changes. before, after: episode -> state."""
+
+    decisions: list[Decision]
+    before: dict[int, EpisodeState]
+    after: dict[int, EpisodeState]
+    anchors: pa.Table = field(default_factory=ANCHOR.empty_table)
+
+    def facts(self) -> dict[str, Any]:
+        """All of the batch that does not depend on a run: by it the batch can be written again into a library that lost it."""
+        boxes = self.anchors["boxes"].combine_chunks()
+        rounded = pa.ListArray.from_arrays(boxes.offsets, pc.round(boxes.values.cast(pa.float64()), 5))
+        anchored = self.anchors.drop_columns(["embedding", "space", "boxes"]).append_column("boxes", rounded).to_pylist()
+        return {"decisions": [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions], "anchors": anchored}
+
+    def changed(self) -> list[tuple[Piece, Piece]]:
+        """(before, after) for every stretch whose label, lock or cluster differs."""
+        found = []
+        for episode_id, state in self.after.items():
+            for track in state.changed_since(self.before[episode_id]):
+                found += _differing(self.before[episode_id].pieces[track], state.pieces[track])
+        return found
+
+
+class Desk:
+    """Reviews of an engine's episodes. Writers hold the database's writer lane while they plan and write, so that nobody decides on stale labels."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._states: OrderedDict[int, EpisodeState] = OrderedDict()
+        self._people: People | None = None
+        self._lock = threading.RLock()
+
+    def people(self) -> People:
+        """The ledger's part about people."""
+        with self._lock:
+            if self._people is None:
+                self._people = People.load(self._engine.database)
+            return self._people
+
+    def state(self, episode_id: int) -> EpisodeState:
+        """The active run of an episode under review.
+
+        Raises:
+            Conflict: it has not been analysed.
+        """
+        row = self._engine.database.row("SELECT active_run_id FROM episode WHERE episode_id = ?", [episode_id])
+        run_id = row["active_run_id"] if row else None
+        if run_id is None:
+            raise Conflict(f"Episode {episode_id} has not been analysed.", f"`rollcall episode analyse {episode_id}` does it.")
+        with self._lock:
+            state = self._states.get(episode_id)
+            if state is None or state.run_id != run_id:
+                state = EpisodeState.load(self._engine.database, episode_id, run_id, self.people())
+                self._keep({episode_id: state})
+            self._states.move_to_end(episode_id)
+            return state
+
+    def person(self, person_id: int) -> dict[str, Any] | None:
+        """A person's row."""
+        return self._engine.database.row("SELECT * FROM person WHERE person_id = ?", [person_id])
+
+    def called(self, person_id: int | None) -> str:
+        """What somebody is called; somebody created in the same batch has no id yet."""
+        if person_id is None:
+            return "unknown"
+        row = self._engine.database.row("SELECT called FROM called WHERE person_id = ?", [person_id])
+        return str(row["called"]) if row else "somebody new"
+
+    def label(self, piece: Piece) -> str:
+        """What a piece is labelled."""
+        return "not a face" if piece.excluded else self.called(piece.person_id)
+
+    def find_person(self, show_id: int, text: str) -> list[int]:
+        """People of a show by id, else by name, else by alias; case does not matter. Those merged into others are found as these."""
+        return people.find(self._engine.database, show_id, text.strip())
+
+    def valid_name(self, text: str) -> str:
+        """A name somebody may have.
+
+        Raises:
+            BadInput: it may not be used.
+        """
+        return people.valid_name(text)
+
+    def forget(self) -> None:
+        """Read everything from the store again: it was changed by other means than a batch."""
+        with self._lock:
+            self._states.clear()
+            self._people = None
+
+    def _keep(self, states: dict[int, EpisodeState]) -> None:
+        with self._lock:
+            self._states.update(states)
+            while len(self._states) > STATES_KEPT:
+                self._states.popitem(last=False)
+
+    def preview(self, plan: Plan, actor: str, reason: str | None) -> Outcome:
+        """What a plan would change; nothing is written."""
+        first = decisions.newest(self._engine.database) + 1
+        ledger = [_decision(draft, first + place, first, actor, reason) for place, draft in enumerate(plan.drafts)]
+        return self._outcome(plan, ledger)
+
+    def _outcome(self, plan: Plan, ledger: list[Decision]) -> Outcome:
+        covers = {d.decision_id: covers_of_draft(d.decision_id, draft) for d, draft in zip(ledger, plan.drafts, strict=True)}
+        episodes = {d.episode_id for d in ledger if d.episode_id is not None} | plan.also | self._touched(ledger)
+        before = {episode: self.state(episode) for episode in sorted(episodes)}
+        after = {}
+        for episode, state in before.items():
+            mine = [d for d in ledger if d.episode_id in (None, episode)]
+            after[episode] = state.with_decisions(mine, [cover for d in mine if d.episode_id == episode for cover in covers[d.decision_id]])
+        return Outcome(ledger, before, after)
+
+    def _touched(self, ledger: list[Decision]) -> set[int]:
+        """Analysed episodes of the decisions that are taken back, at any depth."""
+        wanted = {one for d in ledger for one in d.voids}
+        seen: set[int] = set()
+        episodes: set[int] = set()
+        while wanted - seen:
+            rows = decisions.some(self._engine.database, sorted(wanted - seen))
+            seen |= wanted
+            wanted |= {one for row in rows for one in row["voids"]}
+            episodes |= {row["episode_id"] for row in rows if row["episode_id"] is not None}
+            episodes |= people.episodes_touched(self._engine.database, [read(row) for row in rows])
+        return people.analysed(self._engine.database, episodes)
+
+    def write(self, transaction: Transaction, plan: Plan, actor: str, reason: str | None, key: str) -> Outcome:
+        """Write a plan as one batch, in the transaction given; `settle` makes it the present state once that is committed."""
+        new = {
+            draft.person_id: people.create(transaction, draft.show_id, draft.parameters.get("name"))
+            for draft in plan.drafts
+            if draft.verb == "person_create" and draft.person_id is not None and draft.show_id is not None
+        }
+        ids = [transaction.next_id("decision", "decision_id") for _ in plan.drafts]
+        ledger = [_decision(draft, place, ids[0], actor, reason, new) for place, draft in zip(ids, plan.drafts, strict=True)]
+        outcome = self._outcome(plan, ledger)
+        found = [self._anchors(decision, draft) for decision, draft in zip(ledger, plan.drafts, strict=True)]
+        outcome = replace(outcome, anchors=pa.concat_tables([decisions.ANCHOR.empty_table(), *found]))
+        self._record(transaction, outcome, key)
+        for decision, draft in zip(ledger, plan.drafts, strict=True):
+            if draft.targets and draft.episode_id is not None:
+                run_id = outcome.after[draft.episode_id].run_id
+                decisions.add_coverage(transaction, coverage(run_id, draft.episode_id, covers_of_draft(decision.decision_id, draft)))
+        return outcome
+
+    def _record(self, transaction: Transaction, outcome: Outcome, key: str) -> None:
+        """Append decisions with their anchors and bring labels and people up to date."""
+        for decision in outcome.decisions:
+            values = {name: getattr(decision, name) for name in decisions.COLUMNS}
+            decisions.append(transaction, **{**values, "voids": list(decision.voids)}, idem_key=key)
+        decisions.append_anchors(transaction, outcome.anchors)
+        for episode, state in outcome.after.items():
+            changed = state.changed_since(outcome.before[episode])
+            decisions.replace_labels(transaction, state.run_id, changed, state.rows(changed))
+        people.refresh(transaction, [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)], outcome.decisions)
+
+    def settle(self, outcome: Outcome) -> None:
+        """The batch is committed: what it made is the present state."""
+        with self._lock:
+            self._people = People((*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)))
+            stale = [episode for episode in self._states if episode not in outcome.after]
+            if any(d.episode_id is None for d in outcome.decisions):
+                for episode in stale:
+                    del self._states[episode]
+            self._keep(outcome.after)
+
+    def _anchors(self, decision: Decision, draft: Draft) -> pa.Table:
+        """What a draft is about, remembered without naming tracks."""
+        if not draft.targets or draft.episode_id is None:
+            return decisions.ANCHOR.empty_table()
+        database, run_id = self._engine.database, self.state(draft.episode_id).run_id
+        tracks = sorted({target.track_id for target in draft.targets})
+        faces = results.faces_of_tracks(database, run_id, tracks)
+        space, pooled = results.space_of_run(database, run_id), self._engine.embeddings(run_id, tracks)
+        return anchor_rows(decision.decision_id, draft.episode_id, draft.targets, faces, space, pooled)
+
+
+def _decision(draft: Draft, decision_id: int, batch: int, actor: str, reason: str | None, new: dict[Any, int] | None = None) -> Decision:
+    """The line a draft becomes; people created in the batch have their ids by then."""
+    ids = new or {}
+    parameters = {name: ids.get(value, value) if name == "into" else value for name, value in draft.parameters.items()}
+    return Decision(
+        decision_id,
+        batch,
+        now(),
+        actor,
+        draft.verb,
+        draft.level,
+        draft.show_id,
+        draft.episode_id,
+        ids.get(draft.person_id, draft.person_id),
+        parameters,
+        reason,
+        draft.source,
+        draft.voids,
+    )
+
+
+def covers_of_draft(decision_id: int, draft: Draft) -> list[Cover]:
+    """What a draft covers in the run it was made on: exactly its targets."""
+    return [
+        Cover(decision_id, number, target.part, target.track_id, target.start_us, target.end_us, str(draft.level))
+        for number, target in enumerate(draft.targets)
+    ]
+
+
+def anchor_rows(
+    decision_id: int, episode_id: int, targets: Iterable[Target], faces: pa.Table, space: str, pooled: dict[int, NDArray[np.float32]]
+) -> pa.Table:
+    """ANCHOR rows for targets.
+
+    Args:
+        faces: track_id, t_us, x1, y1, x2, y2 of their tracks, by track and time.
+        pooled: embedding of each track that has one.
+    """
+    track, t_us = faces["track_id"].to_numpy(), faces["t_us"].to_numpy()
+    boxes = np.stack([faces[name].to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1).astype(np.float32)
+    wanted = list(targets)
+    inside = []
+    for target in wanted:
+        low, high = np.searchsorted(track, [target.track_id, target.track_id + 1])
+        inside.append(low + np.flatnonzero((t_us[low:high] >= target.start_us) & (t_us[low:high] < target.end_us)))
+    place = np.concatenate([np.empty(0, np.int64), *inside]).astype(np.int64)
+    path = np.repeat(np.arange(len(wanted)), [len(rows) for rows in inside])
+    kept = anchors.sample(path, t_us[place], boxes[place])
+    bounds = np.searchsorted(path[kept], np.arange(len(wanted) + 1)).astype(np.int32)
+    vectors = [pooled.get(target.track_id) for target in wanted]
+    columns = [
+        pa.array([decision_id] * len(wanted), pa.int64()),
+        pa.array(range(len(wanted)), pa.int32()),
+        pa.array([target.part for target in wanted], pa.int32()),
+        pa.array([episode_id] * len(wanted), pa.int64()),
+        pa.array([target.start_us for target in wanted], pa.int64()),
+        pa.array([target.end_us for target in wanted], pa.int64()),
+        pa.ListArray.from_arrays(bounds, pa.array(t_us[place][kept], pa.int64())),
+        pa.ListArray.from_arrays(bounds * 4, pa.array(boxes[place][kept].ravel(), pa.float32())),
+        pa.array([space if vector is not None else None for vector in vectors], pa.string()),
+        pa.array(vectors, pa.list_(pa.float32())),
+    ]
+    return pa.table(columns, schema=decisions.ANCHOR)
+
+
+def _differing(before: tuple[Piece, ...], after: tuple[Piece, ...]) -> list[tuple[Piece, Piece]]:
+    """Stretches of a track, cut at the bounds of both sides, whose label, lock or cluster differs."""
+    found = []
+    for old in before:
+        for new in after:
+            start, end = max(old.start_us, new.start_us), min(old.end_us, new.end_us)
+            if start < end and _label(old) != _label(new):
+                found.append((_cut(old, start, end), _cut(new, start, end)))
+    return found
+
+
+def _label(piece: Piece) -> tuple[Any, ...]:
+    return piece.person_id, piece.excluded, piece.locked, piece.cluster_id, piece.label_source, piece.rejected
+
+
+def _cut(piece: Piece, start_us: int, end_us: int) -> Piece:
+    return piece._replace(start_us=start_us, end_us=end_us)

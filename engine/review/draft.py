@@ -1,0 +1,64 @@
+"""What a verb wants to write, before it is written: the same drafts answer a dry run and a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.review.fold import Piece
+
+
+@dataclass(frozen=True)
+class Target:
+    """A stretch of a track that a decision is about."""
+
+    track_id: int
+    start_us: int
+    end_us: int
+    part: int = 0
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A decision to be. A negative person_id is somebody new, created in the same batch."""
+
+    verb: str
+    level: str | None = None
+    show_id: int | None = None
+    episode_id: int | None = None
+    person_id: int | None = None
+    targets: tuple[Target, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
+    source: str = "direct"
+    voids: tuple[int, ...] = ()
+
+
+@dataclass
+class Plan:
+    """Drafts of one batch in their order; `kept`: what keeps its label although it was meant, `notes`: what else to know. One sentence each.
+
+    rev: the newest decision that touches the targets. also: episodes whose labels change though no draft is about their faces.
+    """
+
+    drafts: list[Draft] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rev: int = 0
+    also: set[int] = field(default_factory=set)
+
+
+def target_of(piece: Piece, part: int = 0) -> Target:
+    """A piece as the target of a decision."""
+    return Target(piece.track_id, piece.start_us, piece.end_us, part)
+
+
+def targets_of(pieces: Iterable[Piece], part: int = 0) -> tuple[Target, ...]:
+    """Pieces as targets, neighbours of one track joined."""
+    found: list[Target] = []
+    for piece in pieces:
+        if found and found[-1].track_id == piece.track_id and found[-1].end_us == piece.start_us:
+            found[-1] = Target(piece.track_id, found[-1].start_us, piece.end_us, part)
+        else:
+            found.append(target_of(piece, part))
+    return tuple(found)

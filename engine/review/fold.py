@@ -1,0 +1,199 @@
+"""The fold: from the decisions that stand and what the machine said of a track to the labels in force. Pure.
+
+Rules 1 to 4, 7 and 8 of review live here. A track's labels depend on the decisions that cover it alone, so the fold goes track by track, and keeping
+the result up to date means folding again the tracks a change covers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.review.decision import LABELS, Cover, Decision, strength
+
+
+@dataclass(frozen=True)
+class MachineTrack:
+    """What the machine said of a track: its cluster and person (None: unidentified)."""
+
+    track_id: int
+    start_us: int
+    end_us: int
+    cluster_id: int
+    person_id: int | None
+    method: str
+    score: float
+    threshold: float
+
+
+class Piece(NamedTuple):
+    """The label in force for a stretch of a track. `rejected`: people decided not to be here."""
+
+    track_id: int
+    start_us: int
+    end_us: int
+    cluster_id: int
+    person_id: int | None
+    excluded: bool
+    label_source: str
+    level: str
+    method: str
+    score: float
+    threshold: float
+    locked: bool
+    decision_id: int | None
+    rev: int
+    rejected: frozenset[int] = frozenset()
+
+    @property
+    def seconds(self) -> float:
+        return (self.end_us - self.start_us) / 1e6
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """What a fold needs beside covers: every decision by id, those taken back, the newest that touched what one decided (itself, undo, redo), who
+    stands for whom after merges of people, and the cluster each decision that moves faces moves them to."""
+
+    decisions: Mapping[int, Decision]
+    voided: Collection[int]
+    touched: Mapping[int, int]
+    merged: Mapping[int, int]
+    moves_to: Mapping[int, int]
+
+    def person(self, person_id: int | None) -> int | None:
+        """Who a person is after merges."""
+        while person_id is not None and person_id in self.merged:
+            person_id = self.merged[person_id]
+        return person_id
+
+
+def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) -> tuple[Piece, ...]:
+    """The pieces of a track, in time order; they fill it without a gap.
+
+    Args:
+        covers: of all decisions, also those taken back: they count for `rev` alone.
+    """
+    if not covers:
+        return (_machine(track, track.start_us, track.end_us, rules),)
+    standing = [cover for cover in covers if cover.decision_id not in rules.voided]
+    cuts = {at for cover in standing for at in (cover.start_us, cover.end_us) if track.start_us < at < track.end_us}
+    kept = {at for cover in standing if rules.decisions[cover.decision_id].verb == "split" for at in (cover.start_us, cover.end_us)}
+    bounds = [track.start_us, *sorted(cuts), track.end_us]
+    pieces: list[Piece] = []
+    for start, end in itertools.pairwise(bounds):
+        piece = _piece(track, start, end, [c for c in standing if c.start_us <= start and c.end_us >= end], rules)
+        if pieces and start not in kept and _same(pieces[-1], piece):
+            piece = piece._replace(start_us=pieces.pop().start_us)
+        pieces.append(piece)
+    return tuple(piece._replace(rev=_rev(piece, covers, rules)) for piece in pieces)
+
+
+def _machine(track: MachineTrack, start_us: int, end_us: int, rules: Rulebook) -> Piece:
+    """A stretch as the machine labelled its track."""
+    person = rules.person(track.person_id)
+    return Piece(
+        track.track_id,
+        start_us,
+        end_us,
+        track.cluster_id,
+        person,
+        False,
+        "machine",
+        "machine",
+        track.method,
+        track.score,
+        track.threshold,
+        False,
+        None,
+        0,
+    )
+
+
+def _same(one: Piece, other: Piece) -> bool:
+    """Whether two neighbours are one piece: the same label for the same reason."""
+    return one._replace(start_us=0, end_us=0) == other._replace(start_us=0, end_us=0)
+
+
+def _rev(piece: Piece, covers: Sequence[Cover], rules: Rulebook) -> int:
+    """The newest decision that touches the piece."""
+    touching = (c.decision_id for c in covers if c.start_us < piece.end_us and c.end_us > piece.start_us)
+    return max((rules.touched.get(one, one) for one in touching), default=0)
+
+
+def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover], rules: Rulebook) -> Piece:
+    """The label of a stretch that all of `covers` cover whole."""
+    active = [(rules.decisions[cover.decision_id], cover) for cover in covers]
+    rejects = [decision for decision, _ in active if decision.verb == "reject"]
+    labels = [(strength(decision, cover.level), decision, cover) for decision, cover in active if decision.verb in LABELS]
+    held = [labelled for labelled in labels if not _rejected(labelled[1], rejects, rules)]
+    lock = max((decision for decision, _ in active if decision.verb in ("lock", "unlock")), key=lambda d: d.decision_id, default=None)
+    locked = lock is not None and lock.verb == "lock"
+    piece = _machine(track, start_us, end_us, rules)._replace(cluster_id=_cluster(track, active, rules), locked=locked)
+    winner = max(held, key=lambda one: one[0], default=None)
+    if winner is not None:
+        piece = _labelled(piece, winner[1], winner[2].level, rules)
+    elif lock is not None and locked:
+        piece = _pinned(piece, lock, next(c for d, c in active if d is lock), rules)
+    refused = frozenset(
+        person
+        for reject in rejects
+        if (person := rules.person(reject.person_id)) is not None and not (winner is not None and _overruled(reject, winner[1], rules))
+    )
+    if winner is None and piece.person_id in refused:
+        piece = piece._replace(person_id=None, method="rejected")
+    return piece._replace(rejected=refused)
+
+
+def _rejected(label: Decision, rejects: list[Decision], rules: Rulebook) -> bool:
+    """Whether a label is one that was rejected with at least its maker's authority, later; a person's later label overrules (rule 3)."""
+    person = rules.person(label.person_id)
+    return person is not None and any(
+        rules.person(reject.person_id) == person and (reject.by_person, reject.decision_id) > (label.by_person, label.decision_id)
+        for reject in rejects
+    )
+
+
+def _overruled(reject: Decision, label: Decision, rules: Rulebook) -> bool:
+    """Whether the label in force says what was rejected."""
+    return label.verb != "exclude" and rules.person(label.person_id) == rules.person(reject.person_id)
+
+
+def _labelled(piece: Piece, decision: Decision, level: str, rules: Rulebook) -> Piece:
+    """The piece under a decision's label."""
+    return piece._replace(
+        person_id=None if decision.verb == "exclude" else rules.person(decision.person_id),
+        excluded=decision.verb == "exclude",
+        label_source=decision.actor.partition(":")[0],
+        level=level,
+        method=decision.verb if decision.direct else decision.source,
+        score=1.0,
+        threshold=0.0,
+        decision_id=decision.decision_id,
+    )
+
+
+def _pinned(piece: Piece, lock: Decision, cover: Cover, rules: Rulebook) -> Piece:
+    """The piece as it was when it was locked: the machine does not change it (rule 2)."""
+    pinned = lock.parameters["labels"][cover.number]
+    return piece._replace(
+        person_id=rules.person(pinned["person_id"]),
+        excluded=pinned["excluded"],
+        label_source=lock.actor.partition(":")[0],
+        level=cover.level,
+        method="lock",
+        score=1.0,
+        threshold=0.0,
+        decision_id=lock.decision_id,
+    )
+
+
+def _cluster(track: MachineTrack, active: list[tuple[Decision, Cover]], rules: Rulebook) -> int:
+    """The cluster a stretch belongs to after merges and splits of clusters, in their order."""
+    cluster = track.cluster_id
+    for decision, cover in sorted(active, key=lambda one: one[0].decision_id):
+        if cover.part == 1 and decision.decision_id in rules.moves_to:
+            cluster = rules.moves_to[decision.decision_id]
+    return cluster

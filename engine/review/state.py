@@ -1,0 +1,197 @@
+"""Review of one episode's active run, in memory: the machine's tracks, the decisions that cover them, and the labels in force."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from engine.review.decision import Cover, Decision, read, touches, voided
+from engine.review.fold import MachineTrack, Piece, Rulebook, fold_track
+from store import decisions, ids, results
+from store.database import Database
+
+SPLIT_CLUSTERS_FROM = ids.CLUSTERS_PER_RUN // 2
+"""Numbers of clusters made by taking members out of another begin here; the machine's are below."""
+
+
+@dataclass(frozen=True)
+class People:
+    """The ledger's part that is about people: who was merged into whom. `decisions`: all without an episode, undo among them."""
+
+    decisions: tuple[Decision, ...]
+
+    @classmethod
+    def load(cls, database: Database) -> People:
+        """Read from the store."""
+        return cls(tuple(read(row) for row in decisions.without_episode(database)))
+
+    def merged(self, gone: set[int]) -> dict[int, int]:
+        """person -> who they were merged into, by the merges that stand."""
+        return {d.person_id: d.parameters["into"] for d in self.decisions if d.verb == "person_merge" and d.decision_id not in gone and d.person_id}
+
+
+@dataclass(frozen=True)
+class EpisodeState:
+    """One run under review. Never changed in place: `with_decisions` gives the next one.
+
+    tracks: by id. covers: of each track, by all decisions, also those taken back. pieces: of each track, in time order. refolded: tracks folded
+    again when the state was made of the one before.
+    """
+
+    run_id: int
+    episode_id: int
+    show_id: int
+    tracks: Mapping[int, MachineTrack]
+    decisions: Mapping[int, Decision]
+    covers: Mapping[int, tuple[Cover, ...]]
+    rules: Rulebook
+    pieces: Mapping[int, tuple[Piece, ...]]
+    refolded: frozenset[int] = frozenset()
+
+    @classmethod
+    def load(cls, database: Database, episode_id: int, run_id: int, people: People) -> EpisodeState:
+        """Read a run and fold it whole."""
+        show = database.row("SELECT show_id FROM episode WHERE episode_id = ?", [episode_id])
+        assert show is not None
+        tracks = {row["track_id"]: MachineTrack(**row) for row in results.machine_labels(database, run_id)}
+        covers: dict[int, list[Cover]] = defaultdict(list)
+        for cover in covers_of(decisions.coverage_of_run(database, run_id)):
+            covers[cover.track_id].append(cover)
+        known = [read(row) for row in decisions.of_episode(database, episode_id)]
+        return build(run_id, episode_id, show["show_id"], tracks, known, people, {track: tuple(c) for track, c in covers.items()})
+
+    def with_decisions(self, new: Iterable[Decision], covers: Iterable[Cover]) -> EpisodeState:
+        """The state after more decisions: those about this episode, those about people, and those that take others back."""
+        added = list(new)
+        mine = {**self.decisions, **{d.decision_id: d for d in added}}
+        by_track: dict[int, tuple[Cover, ...]] = dict(self.covers)
+        touched: set[int] = set()
+        for cover in covers:
+            by_track[cover.track_id] = (*by_track.get(cover.track_id, ()), cover)
+            touched.add(cover.track_id)
+        rules = rulebook(self.run_id, self.tracks, mine, by_track)
+        changed = (set(rules.voided) ^ set(self.rules.voided)) | {one for d in added for one in d.voids}
+        changed |= {one for one, _ in set(rules.moves_to.items()) ^ set(self.rules.moves_to.items())}
+        if changed:
+            touched |= {track for track, found in by_track.items() if any(c.decision_id in changed for c in found)}
+        if rules.merged != self.rules.merged:
+            touched |= self._of_people(by_track, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
+        pieces = dict(self.pieces)
+        for track in touched:
+            pieces[track] = fold_track(self.tracks[track], by_track.get(track, ()), rules)
+        return replace(self, decisions=mine, covers=by_track, rules=rules, pieces=pieces, refolded=frozenset(touched))
+
+    def _of_people(self, covers: Mapping[int, tuple[Cover, ...]], known: Mapping[int, Decision], merges: set[tuple[int, int]]) -> set[int]:
+        """Tracks about which the machine or a decision names somebody some merges of people are about."""
+        people = {person for merge in merges for person in merge}
+        named = {one for one, d in known.items() if d.person_id in people or "labels" in d.parameters}
+        by_machine = {track_id for track_id, track in self.tracks.items() if track.person_id is not None and self._meets(track.person_id, people)}
+        return by_machine | {track for track, found in covers.items() if any(c.decision_id in named for c in found)}
+
+    def _meets(self, person_id: int, people: set[int]) -> bool:
+        """Whether somebody, or whom they were merged into, is one of some people."""
+        return person_id in people or self.rules.person(person_id) in people
+
+    def changed_since(self, before: EpisodeState) -> list[int]:
+        """Tracks whose pieces differ from the state this one was made of."""
+        return sorted(track for track in self.refolded if self.pieces[track] != before.pieces[track])
+
+    @cached_property
+    def rev(self) -> int:
+        """The newest decision that touches any of the run's faces."""
+        return max((piece.rev for pieces in self.pieces.values() for piece in pieces), default=0)
+
+    @cached_property
+    def held_us(self) -> dict[int | None, int]:
+        """Microseconds of track under each label."""
+        held: dict[int | None, int] = {}
+        for pieces in self.pieces.values():
+            for piece in pieces:
+                if not piece.excluded:
+                    held[piece.person_id] = held.get(piece.person_id, 0) + piece.end_us - piece.start_us
+        return held
+
+    def all_pieces(self) -> list[Piece]:
+        """Every piece, by track and time."""
+        return [piece for track in sorted(self.pieces) for piece in self.pieces[track]]
+
+    def rows(self, tracks: Iterable[int]) -> pa.Table:
+        """ASSIGNMENT rows of some tracks."""
+        pieces = [piece for track in tracks for piece in self.pieces[track]]
+        columns: dict[str, Any] = {
+            "run_id": [self.run_id] * len(pieces),
+            "episode_id": [self.episode_id] * len(pieces),
+            **{name: [getattr(piece, name) for piece in pieces] for name in decisions.ASSIGNMENT.names[2:-1]},
+            "rejected": [sorted(piece.rejected) for piece in pieces],
+        }
+        return pa.table(columns, schema=decisions.ASSIGNMENT)
+
+
+def covers_of(coverage: pa.Table) -> list[Cover]:
+    """Covers from rows of COVERAGE."""
+    names = ("decision_id", "number", "part", "track_id", "start_us", "end_us", "level")
+    return [Cover(*row) for row in zip(*(coverage[name].to_pylist() for name in names), strict=True)]
+
+
+def coverage(run_id: int, episode_id: int, covers: list[Cover]) -> pa.Table:
+    """Rows of COVERAGE from covers."""
+    columns: dict[str, Any] = {"run_id": [run_id] * len(covers), "episode_id": [episode_id] * len(covers)}
+    names = decisions.COVERAGE.names[2:]
+    return pa.table({**columns, **{name: [getattr(cover, name) for cover in covers] for name in names}}, schema=decisions.COVERAGE)
+
+
+def build(
+    run_id: int,
+    episode_id: int,
+    show_id: int,
+    tracks: dict[int, MachineTrack],
+    known: list[Decision],
+    people: People,
+    covers: dict[int, tuple[Cover, ...]],
+) -> EpisodeState:
+    """Fold a run whole."""
+    mine = {d.decision_id: d for d in sorted([*known, *people.decisions], key=lambda d: d.decision_id)}
+    rules = rulebook(run_id, tracks, mine, covers)
+    pieces = {track_id: fold_track(track, covers.get(track_id, ()), rules) for track_id, track in tracks.items()}
+    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, rules, pieces)
+
+
+def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], covers: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
+    """What the fold needs to know beside covers."""
+    gone = voided(known.values())
+    merged = People(tuple(d for d in known.values() if d.verb == "person_merge")).merged(gone)
+    return Rulebook(known, gone, touches(known.values()), merged, _moves(run_id, tracks, known, gone, covers))
+
+
+def _moves(
+    run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], gone: set[int], covers: Mapping[int, tuple[Cover, ...]]
+) -> dict[int, int]:
+    """Which cluster each standing merge or split of clusters moves its part 1 to. A merge moves to where most of its part 0 is by then."""
+    moving = [d for d in known.values() if d.verb in ("merge", "part") and d.decision_id not in gone]
+    if not moving:
+        return {}
+    by_decision: dict[int, list[Cover]] = defaultdict(list)
+    for found in covers.values():
+        for cover in found:
+            by_decision[cover.decision_id].append(cover)
+    moves: dict[int, int] = {}
+    at = {track_id: track.cluster_id for track_id, track in tracks.items()}
+    for decision in sorted(moving, key=lambda d: d.decision_id):
+        if decision.verb == "part":
+            target = ids.cluster_id(run_id, SPLIT_CLUSTERS_FROM + decision.decision_id % SPLIT_CLUSTERS_FROM)
+        else:
+            held: dict[int, int] = defaultdict(int)
+            for cover in by_decision[decision.decision_id]:
+                if cover.part == 0:
+                    held[at[cover.track_id]] += cover.end_us - cover.start_us
+            if not held:
+                continue
+            target = max(held, key=lambda cluster: (held[cluster], -cluster))
+        moves[decision.decision_id] = target
+        at.update({cover.track_id: target for cover in by_decision[decision.decision_id] if cover.part == 1})
+    return moves

@@ -1,0 +1,174 @@
+"""Decisions: appended, read back; which of them stand is judged elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from store.database import Database, Reader, Transaction
+
+ANCHOR = pa.schema(
+    [
+        ("decision_id", pa.int64()),
+        ("number", pa.int32()),
+        ("part", pa.int32()),
+        ("episode_id", pa.int64()),
+        ("start_us", pa.int64()),
+        ("end_us", pa.int64()),
+        ("t_us", pa.list_(pa.int64())),
+        ("boxes", pa.list_(pa.float32())),  # x1 y1 x2 y2 for each t_us
+        ("space", pa.string()),
+        ("embedding", pa.list_(pa.float32())),
+    ]
+)
+
+COVERAGE = pa.schema(
+    [
+        ("run_id", pa.int64()),
+        ("episode_id", pa.int64()),
+        ("decision_id", pa.int64()),
+        ("number", pa.int32()),
+        ("part", pa.int32()),
+        ("track_id", pa.int64()),
+        ("start_us", pa.int64()),
+        ("end_us", pa.int64()),
+        ("level", pa.string()),
+    ]
+)
+
+ASSIGNMENT = pa.schema(
+    [
+        ("run_id", pa.int64()),
+        ("episode_id", pa.int64()),
+        ("track_id", pa.int64()),
+        ("start_us", pa.int64()),
+        ("end_us", pa.int64()),
+        ("cluster_id", pa.int64()),
+        ("person_id", pa.int64()),
+        ("excluded", pa.bool_()),
+        ("label_source", pa.string()),
+        ("level", pa.string()),
+        ("method", pa.string()),
+        ("score", pa.float32()),
+        ("threshold", pa.float32()),
+        ("locked", pa.bool_()),
+        ("decision_id", pa.int64()),
+        ("rev", pa.int64()),
+        ("rejected", pa.list_(pa.int64())),
+    ]
+)
+
+SUGGESTION = pa.schema(
+    [
+        ("run_id", pa.int64()),
+        ("episode_id", pa.int64()),
+        ("track_id", pa.int64()),
+        ("start_us", pa.int64()),
+        ("end_us", pa.int64()),
+        ("person_id", pa.int64()),
+        ("probability", pa.float32()),
+    ]
+)
+
+QUEUE_ITEM = pa.schema([("run_id", pa.int64()), ("episode_id", pa.int64()), ("rank", pa.int32()), ("at_risk_s", pa.float64()), ("item", pa.string())])
+
+COLUMNS = (
+    "decision_id",
+    "batch",
+    "logged_at",
+    "actor",
+    "verb",
+    "level",
+    "show_id",
+    "episode_id",
+    "person_id",
+    "parameters",
+    "reason",
+    "source",
+    "voids",
+)
+_COLUMNS = ", ".join(COLUMNS)
+
+
+def append(transaction: Transaction, *, idem_key: str, **values: Any) -> None:
+    """Append one decision, all COLUMNS given."""
+    transaction.insert("decision", idem_key=idem_key, **values)
+
+
+def append_anchors(transaction: Transaction, anchors: pa.Table) -> None:
+    """Append what decisions are about: rows of ANCHOR."""
+    transaction.insert_arrow("anchor", anchors)
+
+
+def of_episode(database: Database, episode_id: int) -> list[dict[str, Any]]:
+    """Decisions about the faces of an episode, oldest first."""
+    return _read(database.rows(f"SELECT {_COLUMNS} FROM decision WHERE episode_id = ? ORDER BY decision_id", [episode_id]))
+
+
+def without_episode(database: Database) -> list[dict[str, Any]]:
+    """Decisions about people, and those that take others back, oldest first."""
+    return _read(database.rows(f"SELECT {_COLUMNS} FROM decision WHERE episode_id IS NULL ORDER BY decision_id"))
+
+
+def some(database: Database, ids: list[int]) -> list[dict[str, Any]]:
+    """Decisions by id, oldest first."""
+    if not ids:
+        return []
+    return _read(database.rows(f"SELECT {_COLUMNS} FROM decision WHERE decision_id IN ({_list(ids)}) ORDER BY decision_id"))
+
+
+def page(database: Database, *, episode_id: int | None, actor: str | None, since: Any, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """Decisions, newest first."""
+    return _read(
+        database.rows(
+            f"""SELECT {_COLUMNS} FROM decision WHERE (? IS NULL OR episode_id = ?) AND (? IS NULL OR actor = ?)
+                AND (? IS NULL OR logged_at >= CAST(? AS TIMESTAMP)) AND (? IS NULL OR decision_id < ?) ORDER BY decision_id DESC LIMIT ?""",
+            [episode_id, episode_id, actor, actor, since, since, before, before, limit],
+        )
+    )
+
+
+def everything(database: Database) -> list[dict[str, Any]]:
+    """Every decision, oldest first."""
+    return _read(database.rows(f"SELECT {_COLUMNS} FROM decision ORDER BY decision_id"))
+
+
+def newest(database: Database) -> int:
+    """The newest decision's id; 0 when there is none."""
+    found = database.row("SELECT coalesce(max(decision_id), 0) AS newest FROM decision")
+    assert found is not None
+    return int(found["newest"])
+
+
+def anchors_of_episode(database: Database, episode_id: int, decision_ids: list[int] | None = None) -> pa.Table:
+    """Anchors (ANCHOR without embeddings) of an episode, by decision and number."""
+    wanted = f"AND decision_id IN ({_list(decision_ids)})" if decision_ids is not None else ""
+    columns = ", ".join(name for name in ANCHOR.names if name != "embedding")
+    return database.arrow(f"SELECT {columns} FROM anchor WHERE episode_id = ? {wanted} ORDER BY decision_id, number", [episode_id])
+
+
+def coverage_of_run(database: Reader, run_id: int) -> pa.Table:
+    """COVERAGE of a run."""
+    return database.arrow(f"SELECT {', '.join(COVERAGE.names)} FROM coverage WHERE run_id = ? ORDER BY decision_id, number, track_id", [run_id])
+
+
+def add_coverage(transaction: Transaction, coverage: pa.Table) -> None:
+    """Add rows of COVERAGE."""
+    transaction.insert_arrow("coverage", coverage)
+
+
+def replace_labels(transaction: Transaction, run_id: int, track_ids: list[int], rows: pa.Table) -> None:
+    """Replace the labels in force of some tracks of a run by rows of ASSIGNMENT."""
+    if track_ids:
+        transaction.execute(f"DELETE FROM assignment WHERE run_id = ? AND track_id IN ({_list(track_ids)})", [run_id])
+        transaction.insert_arrow("assignment", rows)
+
+
+def _list(ids: list[int]) -> str:
+    return ", ".join(str(int(value)) for value in ids) or "NULL"
+
+
+def _read(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "parameters": json.loads(row["parameters"])} for row in rows]

@@ -1,0 +1,163 @@
+"""A reviewer who answers truthfully, on an episode held in memory with the rules of review: what was decided stays, machine labels never
+change silently, a decision about a cluster covers the members it had.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import IdentitySettings
+from engine.identity.cluster import cluster
+from engine.identity.gallery import match
+from engine.identity.persons import decide
+from engine.identity.similarity import evidence
+from engine.review.queue import Sheet, Unit, units
+from engine.review.refit import ITSELF, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
+from tests.benchmarks.episodes import Made, calibration
+
+SPLIT_BELOW = 0.5
+"""A cluster of which less than this share of the faces shown is one person is taken apart."""
+
+
+@dataclass
+class Desk:
+    """An episode under review. people: cast member of each position among the people named so far."""
+
+    made: Made
+    ground: Ground
+    track: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    cluster: NDArray[np.int64]
+    person: NDArray[np.int64]
+    how: NDArray[np.int8]
+    rejected: NDArray[np.bool_]
+    people: list[int]
+    truth: NDArray[np.int64]
+    whole: NDArray[np.bool_]  # tracks whose stretches were labelled one by one
+    actions: int = 0
+    newcomers: tuple[float, float] = (2.0, 2.0)
+
+    @classmethod
+    def open(cls, made: Made, settings: IdentitySettings) -> Desk:
+        """Run the identity stages; labels are what the machine makes of them."""
+        episode, curve = made.episode, calibration()
+        found = evidence(episode, curve, settings)
+        clustering = cluster(episode, found, settings)
+        posterior = match(episode, clustering, found, made.gallery, curve, settings)
+        decisions = decide(episode, clustering, posterior, settings)
+        clusters, known = clustering.clusters.num_rows, len(made.known)
+        matches = np.zeros((clusters, known + 1))
+        who = posterior["candidate"].to_numpy()
+        matches[posterior["cluster"].to_numpy(), np.where(who >= 0, who, known)] = posterior["probability"].to_numpy()
+        candidate = decisions["candidate"].to_numpy()
+        label = np.where(candidate >= 0, candidate, NOBODY)[clustering.label].astype(np.int64)
+        count = len(label)
+        tracks = episode.tracks
+        seconds = (tracks["end_us"].to_numpy() - tracks["start_us"].to_numpy()) / 1e6
+        best = made.of_detection[tracks["best_det"].to_numpy()]
+        return cls(
+            made,
+            Ground.of(episode, found, clustering.membership, matches, settings),
+            np.arange(count),
+            seconds,
+            clustering.label.astype(np.int64),
+            label,
+            np.zeros(count, np.int8),
+            np.zeros((count, known), bool),
+            made.known.tolist(),
+            np.where(best < made.cast, best, NOBODY),
+            np.zeros(count, bool),
+        )
+
+    def standing(self) -> Standing:
+        return Standing(self.track, self.seconds, self.cluster, self.person, self.how, self.rejected, len(self.people))
+
+    def units(self, together: bool = True) -> list[Unit]:
+        """What there is to ask now; `together`: leftovers that are likely one person as one."""
+        new, old = self.newcomers
+        ground, standing = grouped(self.ground, self.standing()) if together else (self.ground, self.standing())
+        belief = refit(ground, standing, IdentitySettings(), new / (new + old))
+        return units(standing, belief, wanted_of(ground, standing), self.mixed())
+
+    def mixed(self) -> NDArray[np.bool_]:
+        flagged: NDArray[np.bool_] = self.made.episode.tracks["mixed"].to_numpy(zero_copy_only=False) & ~self.whole
+        return flagged
+
+    def position(self, cast: int) -> int:
+        """Where a cast member stands among the people named; named now if they were not."""
+        if cast < 0:
+            return NOBODY
+        if cast not in self.people:
+            self.people.append(cast)
+            self.rejected = np.concatenate([self.rejected, np.zeros((len(self.rejected), 1), bool)], axis=1)
+        return self.people.index(cast)
+
+    def answer(self, sheet: Sheet) -> None:
+        """Answer a sheet truthfully: one action for all that is as proposed, and one for each thing that has to be answered otherwise."""
+        self.actions += 1
+        fits = False
+        others = 0
+        for unit in sheet.units:
+            if unit.kind == "mixed":
+                others += max(1, len(np.unique(self.made.of_detection[self._detections(int(unit.shown[0]))])))
+                self.whole[unit.shown] = True
+                self._label(unit.shown, int(self.truth[unit.shown[0]]), ITSELF)
+                continue
+            proposed = self.people[unit.proposed] if unit.proposed >= 0 else NOBODY
+            shown = self.truth[unit.shown]
+            values, counts = np.unique(shown, return_counts=True)
+            most = proposed if (shown == proposed).sum() == counts.max() else int(values[counts.argmax()])
+            if unit.open:
+                self._learn(most)
+            if unit.open and len(shown) > 3 and (shown == most).mean() < SPLIT_BELOW:
+                self._take_apart(unit.rows)
+                others += 1
+                continue
+            self._label(np.setdiff1d(unit.rows, unit.shown), most, WITH_CLUSTER)
+            self._label(unit.shown[shown == most], most, ITSELF)
+            aside = unit.shown[shown != most]
+            for row in aside:
+                self._label(np.array([row]), int(self.truth[row]), ITSELF)
+            fits |= most == proposed
+            others += (most != proposed) + len(aside)
+        # Where nothing is as proposed, the first answer is the sheet's own action.
+        self.actions += others if fits else max(others - 1, 0)
+
+    def _take_apart(self, rows: NDArray[np.int64]) -> None:
+        """ "These are many people": every track for itself."""
+        first = len(self.ground.match)
+        self.cluster[rows] = first + np.arange(len(rows))
+        self.ground = self.ground.with_alone(self.track[rows], self.cluster[rows])
+
+    def _learn(self, most: int) -> None:
+        old = most in self.people
+        new = self.newcomers
+        self.newcomers = (new[0] + (not old), new[1] + old)
+
+    def _label(self, rows: NDArray[np.int64], cast: int, how: int) -> None:
+        if len(rows):
+            rows = rows[self.how[rows] <= how]
+            self.person[rows], self.how[rows] = self.position(cast), how
+
+    def _detections(self, track: int) -> NDArray[np.int64]:
+        return np.flatnonzero(self.made.episode.detections["track"].to_numpy() == track)
+
+    def correct(self) -> tuple[float, float]:
+        """Share of truth face-seconds with the right label: of all faces, and of the cast's."""
+        made = self.made
+        named = np.append(np.array([*self.people, NOBODY], np.int64)[self.person], NOBODY)
+        got = named[made.face_track]
+        cast = made.face_person < made.cast
+        right = np.where(cast, got == made.face_person, got < 0)
+        right |= np.append(self.whole, False)[made.face_track]
+        return float(right.mean()), float(right[cast].mean())
+
+    def ceiling(self) -> tuple[float, float]:
+        """The same if every face that was found had its right label."""
+        made = self.made
+        cast = made.face_person < made.cast
+        found = (made.face_track >= 0) | ~cast
+        return float(found.mean()), float(found[cast].mean())
