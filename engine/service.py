@@ -22,9 +22,11 @@ from engine.artefacts import Artefacts
 from engine.config import Config
 from engine.errors import StoreError, StoreLocked, StoreVersion
 from engine.events import Events
+from engine.hooks import Hooks
 from engine.jobs import JobRunner
 from engine.operations import everything, registry
 from engine.review.desk import Desk
+from engine.review.restore import restore
 from engine.review.settle import Settler
 from store import ids, results
 from store.database import Database
@@ -71,7 +73,8 @@ class Engine:
         self.media = Media(home / "media")
         self.artefacts = Artefacts(home / "artefacts")
         self.exports = home / "exports"
-        self.events = Events()
+        self.hooks = Hooks(self)
+        self.events = Events(self.hooks.wake)
         self.jobs = JobRunner(self)
         self.review = Desk(self)
         self.settler = Settler(self)
@@ -113,7 +116,10 @@ class Engine:
         journal, what = self.database.journal, f"{line.get('operation')} of {line.get('at')}"
         journal.replaying.add(line["key"])
         try:
-            await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
+            if "facts" in line:
+                await self.in_thread(restore, self, line)
+            else:
+                await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
             log.warning("replayed %s from the journal", what)
         except Exception as error:  # whatever is wrong with one old line must not keep the engine from starting; it is kept and shown
             log.exception("could not replay %s", what)

@@ -53,6 +53,12 @@ class Transaction:
         self.execute("INSERT INTO counter VALUES (?, ?)", [table, first])
         return first
 
+    def reserve(self, table: str, column: str, used: int) -> None:
+        """Never give that id, nor one before it, again: it was given in a library this one does not remember."""
+        if not self.rows("SELECT last FROM counter WHERE name = ?", [table]):
+            self.execute(f'INSERT INTO counter SELECT ?, coalesce(max({column}), 0) FROM "{table}"', [table])
+        self.execute("UPDATE counter SET last = greatest(last, ?) WHERE name = ?", [used, table])
+
     def insert(self, table: str, **values: Any) -> None:
         """Insert one row."""
         columns = ", ".join(values)
@@ -79,12 +85,14 @@ class Reader(Protocol):
 
 
 class Command:
-    """A change asked for from outside: its transaction, and the answer that a repeat of it will get."""
+    """A change asked for from outside: its transaction, the answer that a repeat of it will get, and facts for the journal by which the change can be
+    made again even when what its parameters name is gone."""
 
     def __init__(self, transaction: Transaction, replayed: dict[str, Any] | None) -> None:
         self.transaction = transaction
         self.replayed = replayed
         self.result: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {}
 
 
 class Database:
@@ -196,7 +204,8 @@ class Database:
                         parameters=parameters,
                         result=command.result,
                     )
-                    self.journal.append({"key": key, "at": at, "actor": actor, "operation": operation, "parameters": parameters})
+                    line = {"key": key, "at": at, "actor": actor, "operation": operation, "parameters": parameters}
+                    self.journal.append({**line, "facts": {**command.facts, "result": command.result}} if command.facts else line)
                     journalled = True
                     commit_point("journal.appended")
             except BaseException as error:  # a journalled change that was not committed must not come back

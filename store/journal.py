@@ -14,7 +14,8 @@ from typing import Any
 
 
 class Journal:
-    """One file of lines `{"key", "at", "actor", "operation", "parameters"}`, `{"abort": key}` or `{"refused": key, "reason"}`."""
+    """One file of lines `{"key", "at", "actor", "operation", "parameters"}` (with "facts" where a change can be made again without them),
+    `{"abort": key}` or `{"refused": key, "reason"}`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -53,11 +53,11 @@ class Bench:
         self.engine.close()
         self.engine = Engine(self.home)
 
-    def call(self, actor: str, name: str, key: str | None = None, **parameters: Any) -> dict[str, Any]:
+    def call(self, actor: str, name: str, /, key: str | None = None, **parameters: Any) -> dict[str, Any]:
         """Invoke an operation as every surface does."""
         op = registry.find(name)
         who, typed = policy.Actor.parse(actor), registry.validate(op, parameters)
-        policy.authorise(who, op)
+        policy.authorise(self.engine, who, op, parameters)
         context = Context(self.engine, who, key or registry.uuid.uuid4().hex)
         result: Any = op.run(context, typed)
         return result.model_dump(mode="json")  # type: ignore[no-any-return]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import Conflict
@@ -20,6 +21,7 @@ from engine.review.fold import Piece
 from engine.review.state import EpisodeState, People, coverage
 from store import decisions, results
 from store.database import Transaction, now
+from store.decisions import ANCHOR
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -35,6 +37,14 @@ class Outcome:
     decisions: list[Decision]
     before: dict[int, EpisodeState]
     after: dict[int, EpisodeState]
+    anchors: pa.Table = field(default_factory=ANCHOR.empty_table)
+
+    def facts(self) -> dict[str, Any]:
+        """All of the batch that does not depend on a run: by it the batch can be written again into a library that lost it."""
+        boxes = self.anchors["boxes"].combine_chunks()
+        rounded = pa.ListArray.from_arrays(boxes.offsets, pc.round(boxes.values.cast(pa.float64()), 5))
+        anchored = self.anchors.drop_columns(["embedding", "space", "boxes"]).append_column("boxes", rounded).to_pylist()
+        return {"decisions": [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions], "anchors": anchored}
 
     def changed(self) -> list[tuple[Piece, Piece]]:
         """(before, after) for every stretch whose label, lock or cluster differs."""
@@ -157,19 +167,21 @@ class Desk:
         ids = [transaction.next_id("decision", "decision_id") for _ in plan.drafts]
         ledger = [_decision(draft, place, ids[0], actor, reason, new) for place, draft in zip(ids, plan.drafts, strict=True)]
         outcome = self._outcome(plan, ledger)
-        self.record(transaction, outcome, [self._anchors(decision, draft) for decision, draft in zip(ledger, plan.drafts, strict=True)], key)
+        found = [self._anchors(decision, draft) for decision, draft in zip(ledger, plan.drafts, strict=True)]
+        outcome = replace(outcome, anchors=pa.concat_tables([decisions.ANCHOR.empty_table(), *found]))
+        self._record(transaction, outcome, key)
         for decision, draft in zip(ledger, plan.drafts, strict=True):
             if draft.targets and draft.episode_id is not None:
                 run_id = outcome.after[draft.episode_id].run_id
                 decisions.add_coverage(transaction, coverage(run_id, draft.episode_id, covers_of_draft(decision.decision_id, draft)))
         return outcome
 
-    def record(self, transaction: Transaction, outcome: Outcome, found: list[pa.Table], key: str) -> None:
+    def _record(self, transaction: Transaction, outcome: Outcome, key: str) -> None:
         """Append decisions with their anchors and bring labels and people up to date."""
         for decision in outcome.decisions:
             values = {name: getattr(decision, name) for name in decisions.COLUMNS}
             decisions.append(transaction, **{**values, "voids": list(decision.voids)}, idem_key=key)
-        decisions.append_anchors(transaction, pa.concat_tables([decisions.ANCHOR.empty_table(), *found]))
+        decisions.append_anchors(transaction, outcome.anchors)
         for episode, state in outcome.after.items():
             changed = state.changed_since(outcome.before[episode])
             decisions.replace_labels(transaction, state.run_id, changed, state.rows(changed))
@@ -277,4 +289,4 @@ def _label(piece: Piece) -> tuple[Any, ...]:
 
 
 def _cut(piece: Piece, start_us: int, end_us: int) -> Piece:
-    return replace(piece, start_us=start_us, end_us=end_us)
+    return piece._replace(start_us=start_us, end_us=end_us)

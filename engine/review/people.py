@@ -150,7 +150,7 @@ def _write(transaction: Transaction, person_id: int, state: dict[str, Any] | Non
             transaction.execute("DELETE FROM person WHERE person_id = ?", [person_id])
             return
     if not there:
-        created = next(d for d in ledger if d.verb == "person_create" and d.person_id == person_id)
+        created = next(d for d in ledger if d.person_id == person_id and d.verb in VERBS)
         transaction.insert("person", person_id=person_id, show_id=created.show_id, name=None, aliases=[], created_at=created.logged_at)
     columns = ", ".join(f"{name} = ?" for name in FIELDS)
     transaction.execute(f"UPDATE person SET {columns} WHERE person_id = ?", [*(state[name] for name in FIELDS), person_id])
