@@ -185,6 +185,53 @@ def faces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[
     )
 
 
+_PIECES = """SELECT t.run_id, t.track_id, a.start_us, a.end_us, t.shot, a.person_id, a.cluster_id, a.score AS probability, a.label_source,
+           CASE WHEN a.start_us <= t.start_us AND a.end_us >= t.end_us THEN t.faces ELSE (
+               SELECT count(*) FROM detection d
+               WHERE d.run_id = t.run_id AND d.track_id = t.track_id AND d.t_us >= a.start_us AND d.t_us < a.end_us) END AS faces,
+           t.score, t.height_px, t.quality, t.mixed, CASE WHEN b.t_us >= a.start_us AND b.t_us < a.end_us THEN t.chip END AS chip
+    FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id
+    JOIN detection b ON b.run_id = t.run_id AND b.detection_id = t.best_detection_id
+    WHERE t.run_id = ? AND a.run_id = ? AND b.run_id = ? AND NOT a.excluded"""
+"""A row for every stretch of a track that carries one label: the one place that knows how tracks and labels meet for exports. What is no face is
+left out; a picture goes with the stretch it was taken in."""
+
+
+def pieces(database: Database, run_id: int) -> list[dict[str, Any]]:
+    """All stretches of tracks of a run with the person in force, in time order; person_id None: unidentified."""
+    return database.rows(
+        f"""SELECT q.* EXCLUDE (run_id), p.called AS person FROM ({_PIECES}) q LEFT JOIN called p ON p.person_id = q.person_id
+            ORDER BY q.start_us, q.track_id""",
+        [run_id] * 3,
+    )
+
+
+def piece_faces(database: Database, run_id: int) -> pa.Table:
+    """All faces of tracks with the person in force: t_us, track_id, person_id, x1, y1, x2, y2 (normalised), score, piece_start_us, piece_end_us;
+    in time order."""
+    return database.arrow(
+        f"""SELECT d.t_us, d.track_id, q.person_id, d.x1, d.y1, d.x2, d.y2, d.score, q.start_us AS piece_start_us, q.end_us AS piece_end_us
+            FROM detection d JOIN ({_PIECES}) q ON q.track_id = d.track_id AND d.t_us >= q.start_us AND d.t_us < q.end_us
+            WHERE d.run_id = ? ORDER BY d.t_us, d.track_id""",
+        [run_id] * 4,
+    )
+
+
+def is_settled(database: Database, run_id: int) -> bool:
+    """Whether the totals of a run know of every decision about it."""
+    found = database.row(
+        """SELECT settled_seq >= 0 AND settled_seq >= (SELECT coalesce(max(rev), 0) FROM assignment a WHERE a.run_id = r.run_id) AS settled
+           FROM run r WHERE run_id = ?""",
+        [run_id],
+    )
+    return found is None or bool(found["settled"])
+
+
+def shots(database: Database, run_id: int) -> list[dict[str, Any]]:
+    """Shots of a run in time order."""
+    return database.rows("SELECT shot, start_us, end_us, thread FROM shot WHERE run_id = ? ORDER BY shot", [run_id])
+
+
 def clusters(database: Database, run_id: int, after: int, limit: int) -> list[dict[str, Any]]:
     """Clusters of a run as decisions left them, with the person most of each is labelled, by id (the machine's are by seconds, most first)."""
     return database.rows(
@@ -275,6 +322,29 @@ def screen_time(database: Database, run_id: int) -> list[dict[str, Any]]:
                   visual_s, visual_low_s, visual_high_s, solo_s, solo_low_s, solo_high_s, tracks, faces, first_us, last_us, confidence
            FROM screen_time t JOIN called p USING (person_id) WHERE run_id = ? ORDER BY visual_s DESC, t.person_id""",
         [run_id],
+    )
+
+
+def season_time(database: Database, show_id: int, season: int | None) -> list[dict[str, Any]]:
+    """Totals of all analysed episodes of a show or of one season, episode by episode, most seen first."""
+    return database.rows(
+        """SELECT e.season, e.number, e.episode_id, e.title, e.duration_us / 1e6 AS duration_s, t.run_id, t.person_id, p.called AS name, p.kind,
+                  visual_s, visual_low_s, visual_high_s, solo_s, solo_low_s, solo_high_s, tracks, faces, confidence
+           FROM episode e JOIN screen_time t ON t.episode_id = e.episode_id AND t.run_id = e.active_run_id JOIN called p USING (person_id)
+           WHERE e.show_id = ? AND (? IS NULL OR e.season = ?)
+           ORDER BY e.season NULLS LAST, e.number NULLS LAST, e.episode_id, visual_s DESC, t.person_id""",
+        [show_id, season, season],
+    )
+
+
+def analysed_episodes(database: Database, show_id: int, season: int | None) -> list[dict[str, Any]]:
+    """Episodes of a show or of one season that have an active run, in their order, with the models and unidentified seconds of it."""
+    return database.rows(
+        """SELECT e.episode_id, e.season, e.number, e.title, e.duration_us / 1e6 AS duration_s, e.media_digest, r.run_id, r.unidentified_s,
+                  r.models->>'detector' AS detector, r.models->>'embedder' AS embedder
+           FROM episode e JOIN run r ON r.run_id = e.active_run_id WHERE e.show_id = ? AND (? IS NULL OR e.season = ?)
+           ORDER BY e.season NULLS LAST, e.number NULLS LAST, e.episode_id""",
+        [show_id, season, season],
     )
 
 

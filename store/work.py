@@ -99,6 +99,11 @@ def forget_exports(transaction: Transaction, path: str) -> None:
     transaction.execute("DELETE FROM export WHERE path = ?", [path])
 
 
+def export(database: Database, export_id: int) -> dict[str, Any] | None:
+    """One exported file."""
+    return database.row("SELECT * FROM export WHERE export_id = ?", [export_id])
+
+
 def exports(database: Database, episode_id: int | None, before: int | None, limit: int) -> list[dict[str, Any]]:
     """Files exported, newest first."""
     return database.rows(
