@@ -7,6 +7,7 @@ from importlib import import_module
 MODULES = (
     "shows",
     "episodes",
+    "importing",
     "people",
     "jobs",
     "tracks",
