@@ -14,6 +14,7 @@ MODULES = (
     "review",
     "clusters",
     "decisions",
+    "facebank",
     "queue",
     "analyses",
     "totals",
