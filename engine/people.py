@@ -134,8 +134,8 @@ def label(engine: Engine, episode: dict[str, Any], identify: str, gallery: Known
     """Give every cluster its person.
 
     A named person found by face comes first; then the person the same faces had in the episode's active run, so that unknowns keep their
-    ids whatever was re-run (but not who was found there by a face that has left the bank since); then an unknown known from other episodes; then a new unknown. Clusters too poor to be a person stay
-    unidentified.
+    ids whatever was re-run (but not who was matched there with faces of the bank that have left it since); then an unknown known from other
+    episodes; then a new unknown. Clusters too poor to be a person stay unidentified.
     """
     from engine.identity.persons import UNIDENTIFIED  # brings scipy, which an engine that only answers questions does without
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config import BankSettings
+from engine.config import Settings
 from engine.errors import Conflict, NotFound, Refused
 from engine.models.base import Calibration
 from engine.review import authority, naming
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from engine.review.desk import Desk
     from engine.service import Engine
     from store.database import Database
-
-AGREEING = 3
-"""A face is compared with the mean of this many of a person's faces, those most like it: one lucky neighbour is no evidence."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,14 @@ class Face:
 
 
 class Bank:
-    """The faces of a show's people in one space, and those taken in since."""
+    """The faces of a show's people in one space, and those taken in since.
 
-    def __init__(self, database: Database, show_id: int, space: str, calibration: Calibration, settings: BankSettings) -> None:
+    A face is compared with the mean of the few of a person's faces that are most like it: one lucky neighbour is no evidence.
+    """
+
+    def __init__(self, database: Database, show_id: int, space: str, calibration: Calibration, settings: Settings) -> None:
         rows = facebank.in_force(database, show_id, space)
-        self._calibration, self._settings = calibration, settings
+        self._calibration, self._settings, self._agreeing = calibration, settings.bank, settings.identity.exemplars
         self._faces: dict[int, list[NDArray[np.float32]]] = {}
         for person, vector in zip(rows["person_id"].to_pylist(), facebank.vectors(rows), strict=True):
             self._faces.setdefault(person, []).append(vector)
@@ -59,8 +59,8 @@ class Bank:
 
     def nearer(self, face: Face, person_id: int) -> tuple[int, float] | None:
         """(person, similarity) of somebody else whose faces are more like this one than the person's own, and more likely theirs than not."""
-        own = max(self._nearest(face, person_id, AGREEING), -self._calibration.intercept / self._calibration.slope)
-        others = [(self._nearest(face, other, AGREEING), other) for other in self._faces if other != person_id]
+        own = max(self._nearest(face, person_id, self._agreeing), -self._calibration.intercept / self._calibration.slope)
+        others = [(self._nearest(face, other, self._agreeing), other) for other in self._faces if other != person_id]
         best = max(others, default=None)
         return (best[1], best[0]) if best is not None and best[0] > own else None
 
@@ -105,7 +105,7 @@ def add(engine: Engine, aim: Aim, actor: str, person: str, *, create: bool, forc
     assert run is not None
     tracks = {target.track_id: row for target in aim.targets if (row := results.track(engine.database, target.track_id)) is not None}
     vectors = engine.embeddings(state.run_id, sorted(tracks))
-    bank = Bank(engine.database, state.show_id, run["space"], calibration_of(run), engine.config.settings.bank)
+    bank = Bank(engine.database, state.show_id, run["space"], calibration_of(run), engine.config.settings)
     taken: list[int] = []
     for track_id, row in tracks.items():
         why = _elsewhere(desk, aim, track_id, who)

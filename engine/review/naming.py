@@ -50,6 +50,22 @@ def person_for(desk: Desk, plan: Plan, aim: Aim, text: str, *, create: bool) -> 
     return NEW
 
 
+def named(desk: Desk, plan: Plan, show_id: int, text: str, *, create: bool) -> int:
+    """The person of a show meant by a name, whatever faces it is about; each somebody new of a plan has a negative number of their own.
+
+    Raises:
+        NotFound, BadInput: as `known_person`, or it cannot be a name.
+    """
+    if desk.find_person(show_id, text) or not create:
+        return known_person(desk, show_id, text)
+    name, new = desk.valid_name(text), [draft for draft in plan.drafts if draft.verb == "person_create"]
+    for draft in new:
+        if str(draft.parameters["name"]).casefold() == name.casefold() and draft.show_id == show_id and draft.person_id is not None:
+            return draft.person_id
+    plan.drafts.append(Draft("person_create", None, show_id, None, NEW - len(new), (), {"name": name}))
+    return NEW - len(new)
+
+
 def merged_person(desk: Desk, plan: Plan, one: Aim, into: Aim) -> int:
     """Who two clusters are once they are one: the named one, that of `into` first; else the unknown seen longer; else somebody new (rule 7)."""
     held = [(aim, _person(aim)) for aim in (into, one)]
