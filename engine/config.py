@@ -30,6 +30,9 @@ class EngineSettings(Section):
     memory_limit_mb: int = Field(1024, ge=128, description="Memory DuckDB may use before it spills to disk.")
     readers: int = Field(4, ge=1, le=32, description="Reads answered at the same time.")
     workers: int = Field(0, ge=0, le=64, description="Worker processes of one job; 0 chooses by the number of cores.")
+    keep_days: float = Field(
+        30.0, ge=0, description="Stage results that no analysis refers to are kept this many days for a failed or cancelled job to go on from."
+    )
     free_space_floor_mb: int = Field(500, ge=0, description="A job is not started with less free disk than this.")
 
 

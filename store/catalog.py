@@ -7,7 +7,7 @@ from typing import Any
 
 from store.database import Database, Transaction, now
 
-_PERSON = """SELECT person_id, p.show_id, s.slug AS show, called AS name, kind, aliases, p.created_at, archived, featured
+_PERSON = """SELECT person_id, p.show_id, s.slug AS show, called AS name, kind, p.aliases, p.created_at, archived, featured
     FROM person p JOIN called USING (person_id) JOIN "show" s USING (show_id) WHERE erased_at IS NULL AND merged_into IS NULL"""
 
 _EPISODE = """SELECT episode_id, e.show_id, s.slug AS show, season, number, e.title, air_date, kind, path, media_digest, bytes, duration_us,

@@ -395,6 +395,31 @@ def gallery_tracks(database: Database, show_id: int, space: str, without_episode
     )
 
 
+def pictures_in_use(database: Database) -> set[str]:
+    """File names of all pictures something refers to: tracks, picked faces, people, and decisions about them."""
+    rows = database.arrow(
+        """SELECT DISTINCT chip FROM (SELECT chip FROM track UNION ALL SELECT chip FROM facebank UNION ALL SELECT featured FROM person
+           UNION ALL SELECT parameters->>'chip' FROM decision) WHERE chip IS NOT NULL"""
+    )
+    return set(rows["chip"].to_pylist())
+
+
+def pictures_of_episode(database: Database, episode_id: int) -> set[str]:
+    """File names of the pictures of an episode's tracks."""
+    return {row["chip"] for row in database.rows("SELECT DISTINCT chip FROM track WHERE episode_id = ? AND chip IS NOT NULL", [episode_id])}
+
+
+def artefacts_in_use(database: Database) -> set[tuple[str, str]]:
+    """(kind, key) of all stage results committed runs were made of."""
+    found: set[tuple[str, str]] = set()
+    for row in database.rows("SELECT stages FROM run WHERE state = 'committed'"):
+        stages = json.loads(row["stages"])
+        found.add(("identify", stages["identify"]))
+        for observe_key, track_key in stages["segments"]:
+            found |= {("observe", observe_key), ("track", track_key)}
+    return found
+
+
 def remove_episode(transaction: Transaction, episode_id: int) -> None:
     """Remove an episode, its runs, jobs and exports' records, and the unknown people seen nowhere else; its vectors are put up for removal."""
     transaction.execute("INSERT INTO vector_gc SELECT run_id, space FROM run WHERE episode_id = ?", [episode_id])

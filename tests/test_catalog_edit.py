@@ -102,7 +102,7 @@ def test_folder_is_imported_and_a_bad_file_stops_nothing(client: Client, show: s
         "Making of.mp4": ("added", None, None, "Making of"),
         "My.Show.S01E01.Pilot.1080p.mp4": ("added", 1, 1, "Pilot"),
         "My.Show.S01E02.copy.mp4": ("added", 1, 2, "copy"),
-        "My.Show.S01E02.mp4": ("already there", 1, 2, "copy"),
+        "My.Show.S01E02.mp4": ("already there", 1, 2, "My.Show.S01E02"),
         "My.Show.S01E03.Other.cut.mp4": ("added", 1, 3, "Other cut"),
         "My.Show.S01E04.mp4": ("failed", 1, 4, None),
         "extras/My.Show.S01E03.Third.mkv": ("failed", 1, 3, "Third"),

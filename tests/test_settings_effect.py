@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 from engine import analyse as analysis
-from engine import config
+from engine import config, upkeep
 from engine.config import Settings
 from engine.errors import ProviderMismatch, RollcallError
 from engine.identity.cluster import Clustering, cluster
@@ -36,6 +37,7 @@ from engine.totals.screen_time import Totals, screen_time
 from engine.vision.detect import FULL, FaceFinder
 from engine.wire import Client
 from engine.workers import pool_size
+from store import work
 from tests import clips, synthetic
 from tests.footage import Still, write
 from tests.test_identity_persons import earlier, gallery, members
@@ -147,6 +149,22 @@ def _refused(settings: Settings, folder: Path) -> float:
     finally:
         engine.close()
     return 0
+
+
+@measure("engine.keep_days", 1, 30)
+def _stage_results_kept(settings: Settings, folder: Path) -> float:
+    """Of a job that was cancelled ten days ago."""
+    engine = Engine(_home(folder, settings, "engine.keep_days"))
+    engine.artefacts.write("observe", "ab" * 16, tables={}, arrays={}, meta={})
+    left = engine.artefacts.path("observe", "ab" * 16)
+    ten_days_ago = time.time() - 10 * 86_400
+    os.utime(left, (ten_days_ago, ten_days_ago))
+    with engine.database.write() as transaction:
+        job = work.add_job(transaction, "analyse", 1, {}, "person:tester")
+        transaction.execute("UPDATE job SET state = 'cancelled', created_at = created_at - INTERVAL 11 DAY WHERE job_id = ?", [job])
+    upkeep.remove(upkeep.unused_artefacts(engine))
+    engine.close()
+    return float(left.exists())
 
 
 # models

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine import config
+from engine import config, upkeep
 from engine.artefacts import Artefacts
 from engine.errors import BadInput, Conflict
 from engine.fingerprint import file_digest
@@ -248,13 +248,17 @@ def episode_remove(context: Context, p: EpisodeRefPositional) -> EpisodeRow:
     if any(job["episode_id"] == episode["episode_id"] for job in work.unfinished_jobs(engine.database)):
         raise Conflict(f"Episode {episode['episode_id']} is being analysed.", "Wait for the job, or cancel it with `rollcall job cancel`.")
     stages = [results.run(engine.database, run["run_id"]) for run in results.runs(engine.database, episode["episode_id"])]
+    pictures = results.pictures_of_episode(engine.database, episode["episode_id"])
     with context.command("episode_remove", p) as command:
         if command.replayed is None:
             results.remove_episode(command.transaction, episode["episode_id"])
+    for name in pictures - results.pictures_in_use(engine.database):
+        engine.media.path(name).unlink(missing_ok=True)
     engine.vectors.collect(engine.database)
     for run in stages:
         if run is not None:
             _remove_artefacts(engine.artefacts, run["stages"])
+    upkeep.remove(upkeep.unused_artefacts(engine))
     return _row(episode)
 
 

@@ -21,6 +21,7 @@ MODULES = (
     "exports",
     "models",
     "health",
+    "upkeep",
 )
 
 

@@ -109,8 +109,7 @@ def _take(
     known = catalog.episode_of_digest(context.engine.database, digest)
     if known is not None or digest in digests:
         where = f"The same content is episode {known['episode_id']}." if known else f"The same content is in {digests[digest].name}."
-        found = {name: known[name] for name in named} if known else named
-        return ImportRow(path=str(entry.path), status="already there", episode_id=known["episode_id"] if known else None, reason=where, **found)
+        return ImportRow(path=str(entry.path), status="already there", episode_id=known["episode_id"] if known else None, reason=where, **named)
     _check_place(context, show, entry, places)
     if dry_run:
         status, episode_id = "would add", None
