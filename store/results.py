@@ -398,7 +398,8 @@ def gallery_tracks(database: Database, show_id: int, space: str, without_episode
 def pictures_in_use(database: Database) -> set[str]:
     """File names of all pictures something refers to: tracks, picked faces, people, and decisions about them."""
     rows = database.arrow(
-        """SELECT DISTINCT chip FROM (SELECT chip FROM track UNION ALL SELECT chip FROM facebank UNION ALL SELECT featured FROM person
+        """SELECT DISTINCT chip FROM (SELECT chip FROM track UNION ALL SELECT unnest([chip, picture]) FROM facebank
+           UNION ALL SELECT featured FROM person
            UNION ALL SELECT parameters->>'chip' FROM decision) WHERE chip IS NOT NULL"""
     )
     return set(rows["chip"].to_pylist())

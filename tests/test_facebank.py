@@ -254,3 +254,47 @@ def test_imports_are_no_agents_and_start_only_when_they_can(client: Client, peop
     (tmp_path / "bare").mkdir()
     with pytest.raises(BadInput, match="no sub-folder"):
         client.call("facebank_import", {"folder": str(tmp_path / "bare"), "show": "s"})
+
+
+def analysed(client: Client, clip: Path) -> str:
+    """Add a clip unless it is there, and analyse it (again); returns the episode."""
+    episode = str(client.call("episode_add", {"path": str(clip), "show": "s"})["episode_id"])
+    job = client.call("episode_analyse", {"episode": episode})
+    ended = client.call("job_wait", {"job_id": job["job_id"]})
+    assert ended["state"] == "done", ended["error"]
+    return episode
+
+
+def seen(client: Client, episode: str) -> list[str]:
+    return [row["name"] for row in client.call("totals_show", {"episode": episode})["people"]]
+
+
+def test_a_face_promoted_in_one_clip_finds_its_person_in_another_until_it_is_taken_out(
+    tmp_path: Path, media: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = tmp_path / "models"
+    only.mkdir()
+    for name in ("det_500m.onnx", "mobilefacenet_foamliu.onnx"):
+        (only / name).symlink_to(weights / name)
+    monkeypatch.setenv("ROLLCALL_MODELS", str(only))
+    client = Client(tmp_path / "home", "person:tester")
+    try:
+        client.call("show_add", {"slug": "s", "title": "S"})
+        first = analysed(client, media / "grid_s1" / "bbaf2n.mpg")
+        (track,) = client.call("track_list", {"episode": first})["rows"]
+        client.call("facebank_add", {"tracks": [str(track["track_id"])], "person": "Ana", "create": True})
+        assert seen(client, analysed(client, media / "grid" / "brbk7n.mpg")) != ["Ana"], "a stranger is not found"
+        second = analysed(client, media / "grid_s1" / "bgbh6p.mpg")
+        assert seen(client, second) == ["Ana"]
+        client.call("episode_remove", {"episode": first})
+        assert seen(client, analysed(client, media / "grid_s1" / "bgbh6p.mpg")) == ["Ana"], "by the face in the bank alone"
+        (entry,) = client.call("facebank_list", {})["rows"]
+        removed = client.call("facebank_remove", {"entry_id": entry["entry_id"]})
+        (note,) = removed["notes"]
+        assert note.startswith(f"Episode {second} (bgbh6p) takes cluster") and "for Ana by face (similarity 0." in note
+        assert seen(client, second) == ["Ana"], "labels change with the next analysis"
+        assert seen(client, analysed(client, media / "grid_s1" / "bgbh6p.mpg"))[0].startswith("Unknown ")
+        client.call("decision_undo", {"batch": removed["batch"]})
+        assert seen(client, analysed(client, media / "grid_s1" / "bgbh6p.mpg")) == ["Ana"]
+    finally:
+        client.stop()
