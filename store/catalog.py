@@ -124,6 +124,22 @@ def person_named(database: Database, show_id: int, name: str) -> dict[str, Any] 
     return database.row(f"SELECT * FROM ({_PERSON}) WHERE show_id = ? AND kind = 'known' AND name = ?", [show_id, name])
 
 
+def everybody(database: Database) -> list[dict[str, Any]]:
+    """Everybody, also those merged into others: person_id, owner (who they are after merges), and the owner's name and what they are called."""
+    return database.rows(
+        """WITH RECURSIVE owned AS (
+               SELECT person_id, person_id AS owner FROM person WHERE merged_into IS NULL
+               UNION ALL SELECT p.person_id, o.owner FROM person p JOIN owned o ON p.merged_into = o.person_id)
+           SELECT o.person_id, o.owner, p.name, c.called FROM owned o JOIN person p ON p.person_id = o.owner JOIN called c ON c.person_id = o.owner
+           ORDER BY o.person_id"""
+    )
+
+
+def every_episode(database: Database) -> list[dict[str, Any]]:
+    """All episodes by id."""
+    return database.rows(f"{_EPISODE} ORDER BY episode_id")
+
+
 def pictures(database: Database, person_ids: list[int]) -> dict[int, str]:
     """The picture file of each of some people: the one chosen, else the best of their faces in the bank and of their tracks in what episodes show."""
     wanted = ", ".join(map(str, person_ids)) or "NULL"

@@ -15,6 +15,7 @@ MODULES = (
     "clusters",
     "decisions",
     "facebank",
+    "corrections",
     "queue",
     "analyses",
     "totals",

@@ -215,6 +215,8 @@ def _decision(draft: Draft, decision_id: int, batch: int, actor: str, reason: st
     """The line a draft becomes; people created in the batch have their ids by then."""
     ids = new or {}
     parameters = {name: ids.get(value, value) if name == "into" else value for name, value in draft.parameters.items()}
+    if "labels" in parameters:
+        parameters["labels"] = [{**label, "person_id": ids.get(label["person_id"], label["person_id"])} for label in parameters["labels"]]
     return Decision(
         decision_id,
         batch,
