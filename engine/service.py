@@ -22,6 +22,7 @@ from engine.artefacts import Artefacts
 from engine.config import Config
 from engine.errors import StoreError, StoreLocked, StoreVersion
 from engine.events import Events
+from engine.hooks import Hooks
 from engine.jobs import JobRunner
 from engine.operations import everything, registry
 from engine.review.desk import Desk
@@ -72,7 +73,8 @@ class Engine:
         self.media = Media(home / "media")
         self.artefacts = Artefacts(home / "artefacts")
         self.exports = home / "exports"
-        self.events = Events()
+        self.hooks = Hooks(self)
+        self.events = Events(self.hooks.wake)
         self.jobs = JobRunner(self)
         self.review = Desk(self)
         self.settler = Settler(self)

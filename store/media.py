@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 from store.atomic import atomic_write
+
+NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
+"""What a file is called; anything else is not one of ours."""
 
 
 class Media:

@@ -232,6 +232,53 @@ def shots(database: Database, run_id: int) -> list[dict[str, Any]]:
     return database.rows("SELECT shot, start_us, end_us, thread FROM shot WHERE run_id = ? ORDER BY shot", [run_id])
 
 
+def observed_between(database: Database, run_id: int, start_us: int, end_us: int) -> list[str]:
+    """Keys of the observe artefacts of a run that saw a stretch of time, its segments' overlap included."""
+    found = database.rows(
+        "SELECT observe_key FROM segment WHERE run_id = ? AND start_us <= ? AND end_us >= ? ORDER BY segment", [run_id, end_us, start_us]
+    )
+    return [row["observe_key"] for row in found]
+
+
+def portraits(database: Database, person_id: int, limit: int) -> list[dict[str, Any]]:
+    """Tracks that show a person best (active runs), those people decided first."""
+    return database.rows(
+        """SELECT t.track_id, t.episode_id, t.chip, t.start_us, t.quality, a.label_source, p.called AS person
+           FROM assignment a JOIN called p USING (person_id) JOIN episode e ON e.active_run_id = a.run_id
+           JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
+           WHERE a.person_id = ? AND NOT a.excluded AND t.chip IS NOT NULL AND NOT t.mixed
+           QUALIFY row_number() OVER (PARTITION BY t.track_id ORDER BY a.start_us) = 1
+           ORDER BY a.label_source = 'machine', t.quality DESC, t.track_id LIMIT ?""",
+        [person_id, limit],
+    )
+
+
+def beside(database: Database, run_id: int, track_id: int, start_us: int, end_us: int) -> list[dict[str, Any]]:
+    """Tracks in the picture together with a stretch of one: track_id, person_id, person, seconds; most seconds first."""
+    return database.rows(
+        """SELECT o.track_id, a.person_id, p.called AS person,
+                  sum(greatest(0, least(a.end_us, t.end_us, ?) - greatest(a.start_us, t.start_us, ?))) / 1e6 AS seconds
+           FROM track t JOIN track o ON o.run_id = t.run_id AND o.shot = t.shot AND o.track_id <> t.track_id
+           JOIN assignment a ON a.run_id = o.run_id AND a.track_id = o.track_id LEFT JOIN called p USING (person_id)
+           WHERE t.run_id = ? AND t.track_id = ? AND NOT a.excluded GROUP BY o.track_id, a.person_id, p.called HAVING seconds > 0
+           ORDER BY seconds DESC, o.track_id LIMIT 24""",
+        [end_us, start_us, run_id, track_id],
+    )
+
+
+def face(database: Database, run_id: int, detection_id: int) -> dict[str, Any] | None:
+    """When a detection was made, and how good a face it is."""
+    return database.row("SELECT t_us, quality FROM detection WHERE run_id = ? AND detection_id = ?", [run_id, detection_id])
+
+
+def face_at(database: Database, run_id: int, track_id: int, t_us: int) -> dict[str, Any] | None:
+    """The face of a track nearest to a time."""
+    return database.row(
+        "SELECT t_us, x1, y1, x2, y2 FROM detection WHERE run_id = ? AND track_id = ? ORDER BY abs(t_us - ?), detection_id LIMIT 1",
+        [run_id, track_id, t_us],
+    )
+
+
 def clusters(database: Database, run_id: int, after: int, limit: int) -> list[dict[str, Any]]:
     """Clusters of a run as decisions left them, with the person most of each is labelled, by id (the machine's are by seconds, most first)."""
     return database.rows(

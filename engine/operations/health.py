@@ -14,11 +14,22 @@ from engine.models.runtime import available_providers, two_runtimes
 from engine.operations.models import chosen
 from engine.operations.registry import Context, Params, Result, operation
 from engine.version import VERSION
-from store import integrity
+from store import audit, integrity
 
 
 class Nothing(Params):
     pass
+
+
+class AgentHealth(Result):
+    agent: str
+    decisions: int
+    undone: int = Field(description="Taken back by a person.")
+    judged_s: float = Field(description="Seconds of faces it labelled that a person decided later.")
+    agreed_s: float = Field(description="Those of them to which the person gave the same label.")
+    waiting: int = Field(description="Proposals of its that wait for a person.")
+    accepted: int
+    dismissed: int
 
 
 class Health(Result):
@@ -35,6 +46,7 @@ class Health(Result):
     free_bytes: int
     models: dict[str, Any]
     providers: list[str] = Field(description="What this build of onnxruntime offers; a job's stage log says where models really ran.")
+    agents: list[AgentHealth] = Field(description="How what agents decided and proposed fared with people.")
     problems: list[str] = Field(description="What is wrong, each with what to do; empty when all is well.")
 
 
@@ -69,6 +81,7 @@ def health_show(context: Context, p: Nothing) -> Health:
         free_bytes=free,
         models=chosen(engine),
         providers=available_providers(),
+        agents=[AgentHealth.model_validate(row) for row in audit.agreement(engine.database)],
         problems=problems,
     )
 
