@@ -20,21 +20,24 @@ import pytest
 from engine import analyse as analysis
 from engine import config, upkeep
 from engine.config import Settings
-from engine.errors import ProviderMismatch, RollcallError
+from engine.errors import BadMedia, ProviderMismatch, RollcallError
 from engine.identity.cluster import Clustering, cluster
 from engine.identity.gallery import match
 from engine.identity.persons import carry_over, decide
 from engine.identity.similarity import STRANGER_LOG_ODDS, evidence, hub_excess
-from engine.models.base import Image
+from engine.models.base import Calibration, Faces, Image
 from engine.models.load import choose, open_detector
 from engine.models.runtime import cpu_only
+from engine.review.bank import Bank, Face
 from engine.service import Engine
 from engine.sources.file import read
+from engine.sources.photo import Photo
 from engine.sources.probe import MediaInfo, probe
 from engine.sources.windows import plan
 from engine.tables import Episode
 from engine.totals.screen_time import Totals, screen_time
 from engine.vision.detect import FULL, FaceFinder
+from engine.vision.portrait import portrait
 from engine.wire import Client
 from engine.workers import pool_size
 from store import work
@@ -538,3 +541,51 @@ def _noise_of_intervals(settings: Settings, folder: Path) -> float:
 @measure("totals.seed", 5, 20260101)
 def _difference_to_seed_five(settings: Settings, folder: Path) -> float:
     return _noise(settings)
+
+
+# bank
+
+
+def _offered(settings: Settings, face: Face) -> float:
+    """Whether a face goes into the bank of somebody who has one face in it."""
+    first = Face("first", np.array([1.0, 0.0], np.float32), 0.9)
+    bank = Bank(Empty(), 1, "space", Calibration(10, -4, "made up"), settings)  # type: ignore[arg-type]
+    bank.take(first, 1)
+    return float(bank.poor(face) is None and not bank.duplicate(face, 1))
+
+
+class Empty:
+    """A library whose bank is empty."""
+
+    def arrow(self, sql: str, parameters: Any = ()) -> pa.Table:
+        return pa.table({"person_id": pa.array([], pa.int64()), "vector": pa.array([], pa.list_(pa.float32()))})
+
+
+@measure("bank.min_quality", 0.6, 0.2)
+def _poor_face_taken(settings: Settings, folder: Path) -> float:
+    return _offered(settings, Face("poor", np.array([0.6, 0.8], np.float32), 0.4))
+
+
+@measure("bank.duplicate_similarity", 0.9, 0.99)
+def _alike_face_taken(settings: Settings, folder: Path) -> float:
+    return _offered(settings, Face("alike", np.array([0.95, 0.3122], np.float32), 0.9))
+
+
+@measure("bank.clearly_larger", 3, 1.5)
+def _larger_face_taken(settings: Settings, folder: Path) -> float:
+    """Two faces in a picture, one twice as high as the other."""
+    try:
+        portrait(Photo(np.full((400, 400, 3), 128, np.uint8)), "two.png", TwoFaces(), ColourEmbedder(), settings)
+    except BadMedia:
+        return 0
+    return 1
+
+
+class TwoFaces:
+    name, digest, min_size = "two", "two", 64
+
+    def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
+        boxes = np.array([[0.1, 0.1, 0.4, 0.5], [0.6, 0.5, 0.75, 0.7]], np.float32) * image.shape[0]
+        points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
+        landmarks = boxes[:, None, :2] + points[None] * (boxes[:, None, 2:] - boxes[:, None, :2])
+        return Faces(boxes, np.array([0.9, 0.9], np.float32), landmarks.astype(np.float32))
