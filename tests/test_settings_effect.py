@@ -44,6 +44,7 @@ from store import work
 from tests import clips, synthetic
 from tests.footage import Still, write
 from tests.test_identity_persons import earlier, gallery, members
+from tests.test_sources_spare import frames_of, write_film
 from tests.test_totals_screen_time import labelled
 from tests.test_vision_episode import CALIBRATION, ColourEmbedder, DiscFinder, Result, analyse, made_shot
 from tests.test_vision_shots import cuts_of, shot
@@ -214,6 +215,11 @@ def _frames(settings: Settings, folder: Path) -> float:
     return sum(observed.frames.num_rows for observed, _ in _analysed(settings).segments)
 
 
+@measure("observe.every_frame", False, True)
+def _frames_decoded(settings: Settings, folder: Path) -> float:
+    return len(frames_of(write_film(folder / "film.mp4"), every_frame=settings.observe.every_frame))
+
+
 @measure("observe.segment_s", 8, 2)
 def _segments(settings: Settings, folder: Path) -> float:
     return len(plan(probe(_video()), settings.observe))
@@ -238,10 +244,10 @@ class Sizes(DiscFinder):
         return super().detect(image, min_score=min_score, nms_iou=nms_iou)
 
 
-def _looks(settings: Settings) -> tuple[list[int], int]:
+def _looks(settings: Settings, *, still: bool = False) -> tuple[list[int], int]:
     """Sizes of the pictures looked at, and the number of full looks, in three seconds of one shot."""
     detector = Sizes()
-    finder = FaceFinder(detector, settings.observe)
+    finder = FaceFinder(detector, settings.observe.model_copy(update={} if still else {"still_below": 0.0}))
     pictures = [Still(np.kron(made_shot(1, 1, {0: (80, 0)})[0], np.ones((4, 4, 1), np.uint8)), n * 166_667) for n in range(18)]
     kinds = [finder.look(picture, n == 0).kind for n, picture in enumerate(pictures)]
     return detector.long_sides, kinds.count(FULL)
@@ -255,6 +261,11 @@ def _largest_look(settings: Settings, folder: Path) -> float:
 @measure("observe.small_size", 192, 320)
 def _smallest_look(settings: Settings, folder: Path) -> float:
     return min(_looks(settings)[0])
+
+
+@measure("observe.still_below", 8.0, 0.0)
+def _pixels_looked_at(settings: Settings, folder: Path) -> float:
+    return sum(_looks(settings, still=True)[0])
 
 
 @measure("observe.full_every_s", 2.0, 0.5)
