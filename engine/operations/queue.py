@@ -16,7 +16,7 @@ from engine.review.draft import Plan
 from engine.review.fold import Piece
 from engine.review.state import EpisodeState
 from engine.review.targets import aim_at_tracks, parse, reference
-from store import questions
+from store import proposals, questions
 from store.database import now
 
 TIERS = {"sure": (0.95, 1.01), "likely": (0.8, 0.95), "maybe": (0.5, 0.8)}
@@ -104,9 +104,11 @@ def _items(context: Context, episode: str | None, limit: int) -> tuple[list[agen
     wanted = [episode_of(engine, episode)["episode_id"]] if episode else questions.waiting(engine.database, EPISODES)
     found: list[agenda.Item] = []
     pending = False
+    # An agent that only proposes goes on to the next thing, while people are still asked.
+    answered = proposals.waiting_about(engine.database, str(context.actor)) if context.actor.kind == "agent" else set()
     for episode_id in wanted:
         state = engine.review.state(episode_id)
-        found += agenda.items(engine.database, state, limit)
+        found += agenda.items(engine.database, state, limit, answered)
         pending |= questions.settled(engine.database, state.run_id) < state.rev
     if not episode:
         found.sort(key=lambda item: -item.at_risk_s)

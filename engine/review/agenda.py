@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,9 +50,9 @@ class Item:
         return kinds.pop() if len(kinds) == 1 else "sheet"
 
 
-def items(database: Database, state: EpisodeState, limit: int) -> list[Item]:
-    """The first items left to ask about an episode, best first."""
-    snoozed = questions.snoozed(database, state.episode_id)
+def items(database: Database, state: EpisodeState, limit: int, answered: Set[tuple[int, int]] = frozenset()) -> list[Item]:
+    """The first items left to ask about an episode, best first; without pieces (track_id, start_us) about which the asker's answer waits."""
+    snoozed = questions.snoozed(database, state.episode_id) | answered
     found = _joined(database, state, snoozed)[:limit]
     for row in questions.items(database, state.run_id):
         if len(found) >= limit:

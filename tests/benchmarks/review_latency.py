@@ -69,7 +69,8 @@ def fill(home: Path, episodes: int, tracks: int) -> int:
             f"INSERT INTO run SELECT * EXCLUDE (k) REPLACE (run_id + k AS run_id, episode_id + k AS episode_id) FROM run, range(1, {episodes}) r(k)"
         )
         transaction.execute(
-            f"""INSERT INTO episode SELECT * EXCLUDE (k) REPLACE (episode_id + k AS episode_id, number + k AS number, media_digest || k AS media_digest,
+            f"""INSERT INTO episode SELECT * EXCLUDE (k) REPLACE (episode_id + k AS episode_id, number + k AS number,
+                media_digest || k AS media_digest,
                 active_run_id + k AS active_run_id) FROM episode, range(1, {episodes}) r(k)"""
         )
         items = [
