@@ -13,7 +13,8 @@ from engine.identity.similarity import evidence
 from engine.review.queue import FACES, Sheet, Unit, sheets, units
 from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
 from engine.tables import MEMBERSHIP
-from tests.benchmarks.episodes import Recipe, make
+from tests.benchmarks.episodes import make
+from tests.benchmarks.recipe import Recipe
 from tests.benchmarks.reviewer import Desk
 from tests.synthetic import CALIBRATION, World, world
 

@@ -33,8 +33,10 @@ from engine.tables import Episode
 from engine.totals import intervals
 from engine.totals.labels import DECIDED, Labels, identity
 from engine.totals.screen_time import screen_time
-from tests.benchmarks.episodes import Recipe, calibration, make
+from tests.benchmarks.episode_maker import calibration
+from tests.benchmarks.episodes import make
 from tests.benchmarks.material import HALVES
+from tests.benchmarks.recipe import Recipe
 from tests.benchmarks.recut import Recut, Stock, recut
 from tests.benchmarks.reviewer import Desk
 

@@ -64,7 +64,7 @@ class Stock:
 
     @classmethod
     def _analysed(cls, half: str, work: Path) -> Stock:
-        models = _models()
+        models = face_models()
         episodes, persons, truths = [], [], []
         for clip in clips(half, work, [name for name in SLICES if name not in LEFT_OUT], SEEDS[half]):
             result = analyse(clip.path, models, Settings())
@@ -80,7 +80,8 @@ class Stock:
         return cls(episodes, persons, truths, people, shots)
 
 
-def _models() -> Loaded:
+def face_models() -> Loaded:
+    """det_500m and mobilefacenet, as the slice suite is measured with."""
     folder = folder_of("ROLLCALL_MODELS")
     choice = choose("insightface", folder)
     return load(replace(choice, detector=Models(folder).installed()["det_500m"]), "cpu", 2)

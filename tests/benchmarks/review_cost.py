@@ -25,7 +25,8 @@ import numpy as np
 
 from engine.config import IdentitySettings
 from engine.review.queue import FACES, Sheet, Unit, sheets
-from tests.benchmarks.episodes import Recipe, make
+from tests.benchmarks.episodes import make
+from tests.benchmarks.recipe import Recipe
 from tests.benchmarks.reviewer import Desk
 from tests.benchmarks.svg import Curve, chart
 

@@ -18,7 +18,8 @@ from engine.identity.similarity import evidence
 from engine.review.queue import Sheet, Unit, units
 from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
 from engine.totals.labels import DECIDED, Labels, identity
-from tests.benchmarks.episodes import Made, calibration
+from tests.benchmarks.episode_maker import calibration
+from tests.benchmarks.recipe import Made
 
 UNNAMED = 1_000_000
 """Keys of clusters that are nobody known begin here."""
