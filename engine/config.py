@@ -30,6 +30,9 @@ class EngineSettings(Section):
     memory_limit_mb: int = Field(1024, ge=128, description="Memory DuckDB may use before it spills to disk.")
     readers: int = Field(4, ge=1, le=32, description="Reads answered at the same time.")
     workers: int = Field(0, ge=0, le=64, description="Worker processes of one job; 0 chooses by the number of cores.")
+    keep_days: float = Field(
+        30.0, ge=0, description="Stage results that no analysis refers to are kept this many days for a failed or cancelled job to go on from."
+    )
     free_space_floor_mb: int = Field(500, ge=0, description="A job is not started with less free disk than this.")
 
 
@@ -44,11 +47,17 @@ class ModelSettings(Section):
 
 class ObserveSettings(Section):
     fps: float = Field(6.0, gt=0, le=60, description="Frames analysed per second of video.")
+    every_frame: bool = Field(
+        False, description="Decode every frame, also those that are not analysed and that no other frame needs, where nothing much changes."
+    )
     segment_s: float = Field(120.0, ge=2, description="Target length of a segment, the unit of commit.")
     overlap_s: float = Field(1.0, gt=0, description="How far a segment sees into the next one.")
     full_size: int = Field(640, ge=64, description="Long side of the picture given to the detector in a full look, pixels.")
     small_size: int = Field(320, ge=64, description="Long side of the picture given to the detector in a small look, pixels.")
     full_every_s: float = Field(1.0, ge=0, description="Longest time between two full looks inside a shot; 0 makes every look a full one.")
+    still_below: float = Field(
+        8.0, ge=0, description="A picture is still while no part of it outside the faces changes by this many grey levels; 0 takes none for still."
+    )
     min_score: float = Field(0.3, gt=0, lt=1, description="Faces with a lower detector score are not kept at all.")
     nms_iou: float = Field(0.4, gt=0, lt=1, description="Boxes overlapping more than this are one face.")
     cut_threshold: float = Field(
@@ -67,6 +76,13 @@ class TrackSettings(Section):
         ge=0,
         description="Longest time between two faces of one track; about totals.gap_s and a sampling step, so that no longer gap is counted.",
     )
+    covered_score: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="A large frontal face that scores less than this share of what is usual at its place in the shot is covered by something "
+        "and not visible; 0 believes every face.",
+    )
     picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
     split_log_odds: float = Field(
         -3.0,
@@ -79,7 +95,7 @@ class TrackSettings(Section):
 
 
 class IdentitySettings(Section):
-    join_log_odds: float = Field(0.0, description="Average evidence (log odds) above which two clusters are joined.")
+    join_log_odds: float = Field(0.5, description="Average evidence (log odds) above which two clusters are joined.")
     face_limit: float = Field(8.0, gt=0, description="Largest log odds, for or against, that two faces can give by being alike or not.")
     poor_quality: float = Field(0.35, gt=0, lt=1, description="Face quality at which a face is trusted half; poorer ones are attached, never cores.")
     hub_neighbours: int = Field(5, ge=1, description="Strangers used to measure how near to everything a face is.")
@@ -97,6 +113,9 @@ class IdentitySettings(Section):
     person_quality: float = Field(
         0.35, ge=0, le=1, description="A cluster needs a track of at least this quality to be a person; what is left stays unidentified."
     )
+    person_faces: int = Field(8, ge=1, description="A cluster of poor faces is still a person if one of its tracks has this many faces, ...")
+    person_score: float = Field(0.62, ge=0, le=1, description="... this median detector score ...")
+    person_membership: float = Field(0.75, ge=0, le=1, description="... and this probability of belonging to it.")
     carry_share: float = Field(
         0.5, gt=0, le=1, description="Share of face-time (of the shorter of both) that keeps a person's id when an episode is analysed again."
     )
@@ -105,10 +124,16 @@ class IdentitySettings(Section):
 class TotalsSettings(Section):
     gap_s: float = Field(0.5, ge=0, description="Gaps up to this long inside one shot count as visible.")
     sure_probability: float = Field(
-        0.98, gt=0.5, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
+        0.5, ge=0, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
     )
     firm_score: float = Field(
         0.7, gt=0, le=1, description="Detector score under which the ends of a track are less certain than the sampling makes them."
+    )
+    end_steps: float = Field(
+        1.5,
+        ge=1,
+        description="How many half sampling steps the end of a track is uncertain by: 1 is sampling alone, and detection is early or late by as much "
+        "as half of that.",
     )
     loose_end: float = Field(3.0, ge=0, description="How many times wider the uncertainty of a track's end gets as its score falls to 0.")
     draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")

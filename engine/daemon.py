@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from engine import upkeep
 from engine.errors import EngineUnavailable, RollcallError
 from engine.operations import registry
 from engine.operations.spec import digest as spec_digest
@@ -31,6 +32,7 @@ from engine.version import VERSION
 
 log = logging.getLogger("rollcall.daemon")
 CHECKPOINT_AFTER_S = 5.0
+TIDY_AFTER_S = 20.0
 
 
 class Server(uvicorn.Server):
@@ -125,11 +127,24 @@ class Daemon:
             await self.engine.recover()
             group.start_soon(self.engine.hooks.run)
             group.start_soon(self._watch_idle)
+            group.start_soon(self._tidy)
             group.start_soon(self._watch_signals)
             if self.beside is not None:
                 group.start_soon(self.beside)
             await self._server.serve(sockets=[listener])
             group.cancel_scope.cancel()
+
+    async def _tidy(self) -> None:
+        """Remove what the library no longer needs, once the engine has been up for a moment."""
+        await anyio.sleep(TIDY_AFTER_S)
+        try:
+            found = await self.engine.in_thread(upkeep.waste, self.engine)
+            await self.engine.in_thread(upkeep.remove, found)
+        except Exception:  # tidying up is no reason to end
+            log.exception("the workspace could not be tidied")
+        else:
+            if found:
+                log.info("removed %d things nothing refers to, %d bytes", len(found), sum(waste.bytes for waste in found))
 
     async def _watch_signals(self) -> None:
         """End in order when asked to: running jobs go back into the queue, the library is checkpointed."""

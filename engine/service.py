@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import upkeep
 from engine.artefacts import Artefacts
 from engine.config import Config
 from engine.errors import StoreError, StoreLocked, StoreVersion
@@ -99,6 +100,10 @@ class Engine:
 
     async def recover(self) -> None:
         """Bring back what a crash interrupted: unfinished vector writes, journalled commands, jobs."""
+        left = await self.in_thread(upkeep.leftovers, self.home, 0.0)
+        if left:
+            await self.in_thread(upkeep.remove, left)
+            log.warning("removed %d half-written files of processes that were killed", len(left))
         swept = await self.in_thread(self.vectors.sweep, self.database)
         if swept:
             log.warning("removed %d vectors of runs that were never committed", swept)

@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--home", type=Path, default=None, help="The workspace (else ROLLCALL_HOME, else the platform's data folder).")
     parser.add_argument("--actor", default=None, help="Act as person:NAME, agent:NAME or script:NAME.")
     parser.add_argument("--version", action="version", version=f"rollcall {VERSION}")
-    nouns = parser.add_subparsers(dest="noun", metavar="COMMAND", required=True)
+    nouns = parser.add_subparsers(dest="noun", metavar="COMMAND")
 
     run = nouns.add_parser("run", help="Add a video and analyse it, with live progress.")
     operations = wire.operations()
@@ -106,6 +106,16 @@ def run_video(client: wire.Client, given: argparse.Namespace) -> int:
     else:
         _print(render.totals(client.call("totals_show", {"episode": episode_id})))
     return 0
+
+
+def run_screens(client: wire.Client, given: argparse.Namespace) -> int:
+    """The terminal screens."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        _say("The screens need a terminal. `rollcall --help` lists the commands for scripts.")
+        return 2
+    from app.app import run
+
+    return run(client.home, client.actor)
 
 
 def run_demo(client: wire.Client, given: argparse.Namespace) -> int:
@@ -189,11 +199,27 @@ def _readable(name: str, result: dict[str, Any]) -> str:
     return render.details(result)
 
 
+def _screens_wanted(argv: list[str]) -> argparse.Namespace | None:
+    """What `rollcall` alone was given (its own flags and nothing else): the parser of every command is not built for it, which would take half
+    of the time until the screens are there."""
+    values = iter(argv)
+    given: dict[str, Any] = {"home": None, "actor": None, "noun": None}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if name not in ("--home", "--actor"):
+            return None
+        text = text if equals else next(values, "")
+        if not text:
+            return None
+        given[name[2:]] = Path(text) if name == "--home" else text
+    return argparse.Namespace(**given)
+
+
 def main(argv: list[str] | None = None) -> None:
     """The console script."""
-    given = build_parser().parse_args(argv)
+    given = _screens_wanted(sys.argv[1:] if argv is None else argv) or build_parser().parse_args(argv)
     home = (given.home or default_home()).expanduser().absolute()
-    command = getattr(given, "command", run_operation)
+    command = getattr(given, "command", run_operation if given.noun else run_screens)
     try:
         status = command(wire.Client(home, given.actor), given)
     except RollcallError as error:

@@ -7,13 +7,16 @@ from importlib import import_module
 MODULES = (
     "shows",
     "episodes",
+    "importing",
     "people",
     "jobs",
     "tracks",
+    "moments",
+    "frames",
+    "pictures",
     "review",
     "clusters",
     "decisions",
-    "pictures",
     "proposals",
     "totals",
     "exports",
@@ -23,6 +26,7 @@ MODULES = (
     "analyses",
     "models",
     "health",
+    "upkeep",
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from engine import config
+from engine import config, upkeep
 from engine.errors import BadInput
 from engine.models.runtime import available_providers, two_runtimes
 from engine.operations.models import chosen
@@ -42,6 +42,7 @@ class Health(Result):
     jobs_unfinished: int
     database_bytes: int
     artefact_bytes: int
+    sizes: dict[str, int] = Field(description="Bytes of each part of the workspace.")
     free_bytes: int
     models: dict[str, Any]
     providers: list[str] = Field(description="What this build of onnxruntime offers; a job's stage log says where models really ran.")
@@ -64,6 +65,7 @@ def health_show(context: Context, p: Nothing) -> Health:
     ]
     if len(runtimes := two_runtimes()) > 1:
         problems.append(f"{' and '.join(runtimes)} are both installed and overwrite one another. Uninstall both, then run `uv sync` again.")
+    sizes = upkeep.sizes(engine)
     free = shutil.disk_usage(engine.home).free
     floor_mb = config.Config(engine.home).settings.engine.free_space_floor_mb
     if free < floor_mb << 20:
@@ -74,7 +76,8 @@ def health_show(context: Context, p: Nothing) -> Health:
         home=str(engine.home),
         **counts,
         database_bytes=engine.database.path.stat().st_size,
-        artefact_bytes=engine.artefacts.bytes(),
+        artefact_bytes=sizes["artefacts"],
+        sizes=sizes,
         free_bytes=free,
         models=chosen(engine),
         providers=available_providers(),

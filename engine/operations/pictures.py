@@ -10,10 +10,9 @@ from pydantic import Field
 
 from engine import looking
 from engine.errors import BadInput, NotFound
-from engine.operations.common import EpisodeRef, Reference, episode_of
+from engine.operations.common import Reference
 from engine.operations.registry import Context, Params, Result, operation
 from store import results, work
-from store.media import NAME
 
 MOST_EXPORT_BYTES = 4 << 20
 
@@ -115,45 +114,23 @@ class File(Result):
     base64: str
 
 
-class MediaRead(Params):
-    name: str = Field(description="Name of a kept picture, as `chip` of a track has it.", json_schema_extra={"positional": True})
-
-
-@operation("read", "review", params=MediaRead, result=File)
-def media_read(context: Context, p: MediaRead) -> File:
-    """Read one kept picture by its name."""
-    if not NAME.fullmatch(p.name):
-        raise BadInput(f"{p.name!r} is not the name of a kept picture.", "`rollcall track list` gives the names as `chip`.")
-    path = context.engine.media.path(p.name)
-    if not path.is_file():
-        raise NotFound(f"There is no picture {p.name}.", "It may have been removed with its episode.")
-    return _file(p.name, "image/jpeg", path.read_bytes())
-
-
-class FrameRead(Params):
-    track: Reference | None = Field(None, description="A track (ID or ID@FROM-TO); its face is framed in the picture.")
-    episode: EpisodeRef | None = Field(None, description="Episode id, or show-s01e02, with at_s.")
-    at_s: float | None = Field(None, ge=0, le=1e7, description="Time in seconds; a track's best face when not given.")
+class TrackFrame(Params):
+    track: Reference = Field(description="A track (ID or ID@FROM-TO).", json_schema_extra={"positional": True})
+    at_s: float | None = Field(None, ge=0, le=1e7, description="Time in seconds; the middle when not given.")
     long_side: int = Field(640, ge=64, le=1920, description="Long side of the picture, pixels.")
 
 
-@operation("read", "review", params=FrameRead, result=File, slow=True)
-def frame_read(context: Context, p: FrameRead) -> File:
-    """Read the frame around a face, or of an episode at a time, from the video file."""
+@operation("read", "review", params=TrackFrame, result=File, slow=True)
+def track_frame(context: Context, p: TrackFrame) -> File:
+    """Read the frame around a track's face, decoded from the video file, with the face framed."""
     engine = context.engine
-    if p.track is not None:
-        stretch = looking.parse(p.track)
-        track = looking.track_of(engine, stretch)
-        middle = (max(stretch.start_us, track["start_us"]) + min(stretch.end_us, track["end_us"])) // 2
-        face = results.face_at(engine.database, track["run_id"], track["track_id"], middle if p.at_s is None else round(p.at_s * 1e6))
-        assert face is not None
-        box = (face["x1"], face["y1"], face["x2"], face["y2"])
-        return _file(f"track-{p.track}.jpg", "image/jpeg", looking.frame(engine, track["episode_id"], face["t_us"], p.long_side, [box]))
-    if p.episode is None or p.at_s is None:
-        raise BadInput("frame_read: which frame is not said.", "Give a track, or an episode and at_s.")
-    episode_id = episode_of(engine, p.episode)["episode_id"]
-    jpeg = looking.frame(engine, episode_id, round(p.at_s * 1e6), p.long_side, [])
-    return _file(f"episode-{episode_id}-{p.at_s:.3f}.jpg", "image/jpeg", jpeg)
+    stretch = looking.parse(p.track)
+    track = looking.track_of(engine, stretch)
+    middle = (max(stretch.start_us, track["start_us"]) + min(stretch.end_us, track["end_us"])) // 2
+    face = results.face_at(engine.database, track["run_id"], track["track_id"], middle if p.at_s is None else round(p.at_s * 1e6))
+    assert face is not None
+    box = (face["x1"], face["y1"], face["x2"], face["y2"])
+    return _file(f"track-{p.track}.jpg", "image/jpeg", looking.frame(engine, track["episode_id"], face["t_us"], p.long_side, [box]))
 
 
 class ExportRead(Params):

@@ -64,7 +64,7 @@ async def answer(ask: Ask, tool: str, arguments: dict[str, Any]) -> CallToolResu
     if tracks and arguments.get("pictures", True):
         blocks += await _faces(ask, tracks, _people(result))
     if tracks and arguments.get("frame"):
-        frame = await ask("frame_read", {"track": tracks[0]})
+        frame = await ask("track_frame", {"track": tracks[0]})
         blocks += [TextContent(text=f"The frame around track {tracks[0]}, its face framed:"), _image(frame["base64"])]
     return answers.with_pictures(kept, blocks) if blocks else answers.success(kept)
 

@@ -38,6 +38,9 @@ _TEXT = ("text/", "application/json")
 _ADDRESS = re.compile(r"rollcall://(picture|frame|report)/([^/?#]+)(?:/([^/?#]+))?")
 
 
+FRAME_WIDTH = 640
+
+
 async def templates() -> ListResourceTemplatesResult:
     """What can be read by address."""
     return ListResourceTemplatesResult(resource_templates=TEMPLATES)
@@ -61,15 +64,20 @@ async def read(ask: Ask, uri: str) -> ReadResourceResult:
     """
     try:
         operation, parameters = _asked(uri)
-        if operation == "media_read":
-            parameters = {"name": await _picture(ask, parameters["name"])}
-        file = await ask(operation, parameters)
+        if operation == "picture_read":
+            parameters = {"chip": await _picture(ask, parameters["chip"])}
+        file = _file(await ask(operation, parameters))
     except RollcallError as error:
         raise MCPError(INVALID_PARAMS, str(error), {"uri": uri, "code": error.code}) from error
     if file["mime_type"].startswith(_TEXT):
         text = base64.b64decode(file["base64"]).decode(errors="replace")
         return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=file["mime_type"], text=text)])
     return ReadResourceResult(contents=[BlobResourceContents(uri=uri, mime_type=file["mime_type"], blob=file["base64"])])
+
+
+def _file(answer: dict[str, Any]) -> dict[str, Any]:
+    """A file, or a picture as one."""
+    return {"mime_type": "image/jpeg", "base64": answer["data"]} if "data" in answer else answer
 
 
 async def _picture(ask: Ask, track: str) -> str:
@@ -88,11 +96,11 @@ def _asked(uri: str) -> tuple[str, dict[str, Any]]:
         raise BadInput(f"{uri!r} is not the address of anything.", "List the resource templates.")
     kind, first, second = match.groups()
     if kind == "picture" and second is None:
-        return "media_read", {"name": first}
+        return "picture_read", {"chip": first}
     if kind == "frame" and second is None:
-        return "frame_read", {"track": first}
+        return "track_frame", {"track": first}
     if kind == "frame":
-        return "frame_read", {"episode": first, "at_s": second}
+        return "frame_read", {"episode": first, "at_s": second, "width": FRAME_WIDTH}
     if kind == "report" and second is None:
         return "export_read", {"export_id": first}
     raise BadInput(f"{uri!r} is not the address of anything.", "List the resource templates.")

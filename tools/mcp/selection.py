@@ -74,7 +74,7 @@ def offered(spec: Spec) -> list[str]:
     return sorted(names, key=lambda name: (REVIEW.index(name) if name in REVIEW else len(REVIEW), name))
 
 
-PICTURES = ("picture_list", "media_read", "frame_read", "export_read")
+PICTURES = ("picture_list", "picture_read", "track_frame", "frame_read", "frame_strip", "export_read")
 """Operations that answer with the bytes of a file: they serve pictures and resources, and would only fill a context as text."""
 
 
