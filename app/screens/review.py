@@ -86,7 +86,6 @@ class Review(Place):
         yield self.when
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.faces.focus()
 
     # reading
