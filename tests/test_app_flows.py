@@ -91,6 +91,8 @@ async def test_clusters_assigned_merged_and_taken_back(home: Path) -> None:
         await driver.until(lambda: "same person as which cluster" in driver.text())
         await driver.type("Bea")
         await driver.press("enter")
+        await driver.until(lambda: "Both are in one frame" in driver.text(), "the question whether they can be one person")
+        await driver.press("y")
         await driver.until(lambda: clusters()[1] == "Bea")
         await driver.press("u")
         await driver.until(lambda: clusters()[1] == before[1])
