@@ -5,7 +5,6 @@ The artefact is the checkpoint: resuming, rebuilding and equality after a crash 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -63,15 +62,6 @@ class Artefacts:
                 sync_folder(target.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-    def bytes(self) -> int:
-        """How much all artefacts hold; files that come and go meanwhile do not matter."""
-        total = 0
-        for parent, _, names in os.walk(self.folder):
-            for name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    total += os.stat(os.path.join(parent, name)).st_size
-        return total
 
     def remove(self, kind: Kind, key: str) -> None:
         """Remove an artefact; one that is not there is no error."""

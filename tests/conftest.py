@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.wire import Client
+from tests.agents import Analysed, analyse
 
 
 def _folder(variable: str) -> Path:
@@ -53,3 +54,9 @@ def client(tmp_path: Path) -> Iterator[Client]:
     made = Client(tmp_path / "home", "person:tester")
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
+    """A made episode of thirteen seconds, analysed so that everybody in it is taken for one person; its workspace is copied, never used."""
+    return analyse(tmp_path_factory.mktemp("analysed"))

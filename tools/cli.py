@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import wire
-from engine.errors import RollcallError, from_dict
+from engine.errors import BadInput, RollcallError, from_dict
 from engine.platform import default_home
 from engine.version import VERSION
 from tools import arguments, render
@@ -62,6 +62,23 @@ def build_parser() -> argparse.ArgumentParser:
     engine.add_argument("action", choices=["run", "start", "stop", "status"], help="`run` stays in the foreground.")
     engine.add_argument("--json", action="store_true", help="Print JSON.")
     engine.set_defaults(command=run_engine)
+
+    mcp = nouns.add_parser("mcp", help="Serve agents over MCP on stdin and stdout.")
+    mcp.add_argument("--agent", metavar="NAME", default="mcp", help="The name its changes are signed with, and under which its limits are set.")
+    mcp.add_argument(
+        "--toolsets", metavar="NAMES", help="Comma-separated: review (the default), curation, catalog, voice, export, live, admin; or all."
+    )
+    mcp.add_argument("--tools", metavar="NAMES", help="Single tools, comma-separated; alone or besides the toolsets.")
+    mcp.add_argument("--read-only", action="store_true", help="Offer nothing that changes anything.")
+    mcp.add_argument("--list", action="store_true", help="Print the tools that would be offered, and end.")
+    mcp.add_argument("--token", action="store_true", help="Print the token with which this agent is served over HTTP (see agents.port), and end.")
+    mcp.set_defaults(command=run_mcp)
+
+    op = nouns.add_parser("op", help="Run any operation with its parameters as JSON, for scripts.")
+    op.add_argument("operation", metavar="NAME", choices=sorted(operations), help="For instance track_list.")
+    op.add_argument("--json", dest="parameters", metavar="JSON", default="{}", help="Its parameters as one JSON object; - reads them from stdin.")
+    op.add_argument("--key", default=None, help="Under this key a repeat of a change is recognised, and gets the first answer.")
+    op.set_defaults(command=run_op, json=True)
 
     arguments.add_operations(nouns, operations)
     return parser
@@ -137,6 +154,26 @@ def run_engine(client: wire.Client, given: argparse.Namespace) -> int:
         _print("stopped" if ran else "no engine was running")
     else:
         _print(render.details(status) if status["running"] else f"no engine runs for {client.home}")
+    return 0
+
+
+def run_mcp(client: wire.Client, given: argparse.Namespace) -> int:
+    """Serve agents over a pipe."""
+    from tools.mcp import stdio
+
+    return stdio.run(client, given)
+
+
+def run_op(client: wire.Client, given: argparse.Namespace) -> int:
+    """Run an operation as a script gives it: JSON in, JSON out."""
+    text = sys.stdin.read() if given.parameters == "-" else given.parameters
+    try:
+        parameters = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"The parameters are not JSON: {error}.", "Write --json '{\"name\": value}'.") from error
+    if not isinstance(parameters, dict):
+        raise BadInput("The parameters are not a JSON object.", "Write --json '{\"name\": value}'.")
+    _print(json.dumps(client.call(given.operation, parameters, idem_key=given.key)))
     return 0
 
 

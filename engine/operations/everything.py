@@ -7,20 +7,26 @@ from importlib import import_module
 MODULES = (
     "shows",
     "episodes",
+    "importing",
     "people",
     "jobs",
     "tracks",
     "moments",
+    "frames",
     "pictures",
     "review",
     "clusters",
     "decisions",
-    "queue",
-    "analyses",
+    "proposals",
     "totals",
     "exports",
+    "query",
+    "hooks",
+    "queue",
+    "analyses",
     "models",
     "health",
+    "upkeep",
 )
 
 

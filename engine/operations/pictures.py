@@ -1,162 +1,163 @@
-"""Pixels for surfaces: a face's picture, a frame of a recording, a strip of frames. Read only, and only what the library knows of."""
+"""Pictures and files as base64, for surfaces that do not see the workspace: faces to decide by, frames, exported files."""
 
 from __future__ import annotations
 
 import base64
-import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import cv2
-import numpy as np
 from pydantic import Field
 
-from engine.errors import BadInput, BadMedia, NotFound
-from engine.models.base import Image
-from engine.operations.common import EpisodeRef, episode_of, person_of
+from engine import looking
+from engine.errors import BadInput, NotFound
+from engine.operations.common import Reference
 from engine.operations.registry import Context, Params, Result, operation
-from engine.sources.frame import Frame
-from engine.sources.probe import MICROSECONDS, MediaInfo
-from engine.sources.seek import frames_at
-from store import catalog, moments
+from store import results, work
 
-CHIP = re.compile(r"[0-9a-f]{64}\.jpg")
-TRACK = re.compile(r"(\d{1,18})(@.*)?")
-JPEG_QUALITY = 85
-Form = Literal["jpeg", "rgb"]
+MOST_EXPORT_BYTES = 4 << 20
 
 
-class Picture(Result):
-    width: int
-    height: int
-    form: Form
-    data: str = Field(description="Base64 of a JPEG, or of width * height * 3 bytes RGB.")
+class PictureListParams(Params):
+    tracks: list[Reference] = Field(
+        min_length=1, max_length=24, description="Tracks, as ID or ID@FROM-TO (seconds).", json_schema_extra={"positional": True}
+    )
+    people: list[int] | None = Field(None, max_length=8, description="People to show beside them; those the first track may be when not given.")
+    limit: int = Field(6, ge=1, le=24, description="Pictures of the tracks in all.")
+    people_limit: int = Field(3, ge=0, le=8, description="People shown.")
+    sheet: bool = Field(False, description="The pictures of the tracks as one, numbered, instead of one by one.")
 
 
-class PictureRead(Params):
-    chip: str | None = Field(None, description="Name of the picture, as lists of tracks give it.", json_schema_extra={"positional": True})
-    track: str | None = Field(None, description="A track instead: its best picture is given.")
-    person: int | None = Field(None, description="A person instead, by id: their best picture in the library is given.")
-    size: int = Field(192, ge=8, le=512, description="Longest side, pixels; never enlarged.")
-    middle: float = Field(1.0, gt=0.2, le=1.0, description="Share of the picture's sides around its middle that is given; the face takes about half.")
-    form: Form = Field("jpeg", description="`rgb` for those who cannot decode.")
-
-
-class PictureOut(Picture):
-    chip: str
-
-
-@operation("read", "review", params=PictureRead, result=PictureOut)
-def picture_read(context: Context, p: PictureRead) -> PictureOut:
-    """Give the pixels of a face's picture, by its name or by the track or person it stands for."""
-    chip = p.chip or (_chip_of_person(context, p.person) if p.person is not None else _chip_of(context, p.track))
-    if not CHIP.fullmatch(chip):
-        raise BadInput(f"{chip!r} is not the name of a picture.", "Pass `chip` as a list of tracks gives it.")
-    try:
-        stored = context.engine.media.path(chip).read_bytes()
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no picture {chip}.", "Analyse the episode again to make it anew.") from error
-    if p.form == "jpeg" and p.middle == 1.0 and p.size >= 192:
-        image = _decoded(stored, chip)
-        return PictureOut(chip=chip, width=image.shape[1], height=image.shape[0], form="jpeg", data=base64.b64encode(stored).decode())
-    image = _decoded(stored, chip)
-    tall, wide = (max(1, round(side * p.middle)) for side in image.shape[:2])
-    top, left = (image.shape[0] - tall) // 2, (image.shape[1] - wide) // 2
-    part = image[top : top + tall, left : left + wide]
-    factor = min(1.0, p.size / max(tall, wide))
-    target = (max(1, round(wide * factor)), max(1, round(tall * factor)))
-    return PictureOut(chip=chip, **_coded(np.asarray(cv2.resize(part, target, interpolation=cv2.INTER_AREA), np.uint8), p.form).model_dump())
-
-
-def _chip_of(context: Context, track: str | None) -> str:
-    match = TRACK.fullmatch(track or "")
-    if match is None:
-        raise BadInput("Neither a picture, a track nor a person was named.", "Give `chip`, `track` or `person`.")
-    chip = moments.chip_of(context.engine.database, int(match[1]))
-    if chip is None:
-        raise NotFound(f"There is no picture of track {match[1]}.", "`rollcall track list --episode EPISODE` shows which tracks have one.")
-    return chip
-
-
-def _chip_of_person(context: Context, person_id: int) -> str:
-    chip = moments.chip_of_person(context.engine.database, person_of(context.engine, person_id)["person_id"])
-    if chip is None:
-        raise NotFound(f"There is no picture of person {person_id}.", "They have not been seen in any analysed episode.")
-    return chip
-
-
-def _decoded(stored: bytes, chip: str) -> Image:
-    image = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise BadMedia(f"The picture {chip} is damaged.", "Analyse the episode again to make it anew.")
-    return np.asarray(image, np.uint8)
-
-
-class FrameView(Params):
-    episode: EpisodeRef = Field(json_schema_extra={"positional": True})
-    width: int = Field(320, ge=16, le=1920, description="Width of the picture, pixels; never enlarged.")
-    box: list[float] | None = Field(None, min_length=4, max_length=4, description="Part of the displayed frame: x1, y1, x2, y2 between 0 and 1.")
-    form: Form = Field("jpeg", description="`rgb` for those who cannot decode.")
-
-
-class FrameRead(FrameView):
-    at_s: float = Field(ge=0, description="Time in the recording, seconds.", json_schema_extra={"positional": True})
-
-
-class FrameOut(Picture):
+class FacePicture(Result):
+    of: Literal["track", "person"]
+    track_id: int
+    episode_id: int
     t_us: int
+    person_id: int | None = Field(description="Of a person's picture: who it is; of a track's: who it is taken for.")
+    person: str | None
+    probability: float | None = Field(description="That the first track is this person, where the machine holds one.")
+    decided: bool = Field(description="A person or an agent has said so; otherwise it is the machine's opinion.")
+    jpeg_base64: str | None = Field(description="Null when it is on the sheet.")
 
 
-@operation("read", "review", params=FrameRead, result=FrameOut, slow=True)
-def frame_read(context: Context, p: FrameRead) -> FrameOut:
-    """Give the frame of an episode that is on screen at a time, decoded from its file."""
-    return _frames(context, p, [p.at_s])[0]
+class Beside(Result):
+    track_id: int
+    person_id: int | None
+    person: str | None
+    seconds: float = Field(description="In the picture together with the first track.")
 
 
-class FrameStrip(FrameView):
-    from_s: float = Field(ge=0, description="Time of the first frame, seconds.", json_schema_extra={"positional": True})
-    to_s: float = Field(ge=0, description="Time of the last frame, seconds.", json_schema_extra={"positional": True})
-    count: int = Field(8, ge=1, le=96, description="Frames, evenly spread from the first to the last.")
+class PictureList(Result):
+    pictures: list[FacePicture]
+    sheet_base64: str | None = Field(description="The tracks' pictures as one, numbered from 1 in their order.")
+    beside: list[Beside] = Field(description="Who else is in the picture with the first track.")
 
 
-class StripOut(Result):
-    frames: list[FrameOut]
+@operation("read", "review", params=PictureListParams, result=PictureList)
+def picture_list(context: Context, p: PictureListParams) -> PictureList:
+    """Show faces of tracks, spread over their time, beside the best pictures of the people they may be."""
+    engine, shown = context.engine, list[FacePicture]()
+    stretches = [looking.parse(reference) for reference in p.tracks]
+    tracks = [looking.track_of(engine, stretch) for stretch in stretches]
+    each = max(1, p.limit // len(stretches))
+    labels = [looking.label(engine, track, stretch) for track, stretch in zip(tracks, stretches, strict=True)]
+    for stretch, track, label in list(zip(stretches, tracks, labels, strict=True))[: p.limit]:
+        for picture in looking.faces(engine, stretch, each):
+            shown.append(
+                FacePicture(
+                    of="track",
+                    track_id=track["track_id"],
+                    episode_id=track["episode_id"],
+                    t_us=picture.t_us,
+                    person_id=label["person_id"],
+                    person=label["person"],
+                    probability=label["probability"],
+                    decided=label["label_source"] != "machine",
+                    jpeg_base64=_text(picture.jpeg),
+                )
+            )
+    sheet = None
+    if p.sheet and shown:
+        sheet = _text(looking.sheet([base64.b64decode(picture.jpeg_base64 or "") for picture in shown]))
+        shown = [picture.model_copy(update={"jpeg_base64": None}) for picture in shown]
+    likely = {row["person_id"]: row for row in looking.candidates(engine, tracks[0]["run_id"], labels[0]["cluster_id"], 8)}
+    shown += _people(context, {stretch.track_id for stretch in stretches}, likely, p)
+    beside = results.beside(engine.database, tracks[0]["run_id"], stretches[0].track_id, stretches[0].start_us, stretches[0].end_us)
+    return PictureList(pictures=shown, sheet_base64=sheet, beside=[Beside.model_validate(row) for row in beside])
 
 
-@operation("read", "review", params=FrameStrip, result=StripOut, slow=True)
-def frame_strip(context: Context, p: FrameStrip) -> StripOut:
-    """Give frames spread over a stretch of an episode in one pass of the decoder: to look through it, or to play it."""
-    if p.to_s < p.from_s:
-        raise BadInput(f"The stretch ends ({p.to_s:g} s) before it starts ({p.from_s:g} s).", "Give the earlier time first.")
-    step = (p.to_s - p.from_s) / max(1, p.count - 1)
-    return StripOut(frames=_frames(context, p, [p.from_s + n * step for n in range(p.count)]))
+def _people(context: Context, besides: set[int], likely: dict[int, dict[str, Any]], p: PictureListParams) -> list[FacePicture]:
+    engine, shown = context.engine, list[FacePicture]()
+    for person_id in (list(likely) if p.people is None else p.people)[: p.people_limit]:
+        for row in looking.best_of_person(engine, person_id, besides, 1):
+            path = engine.media.path(row["chip"])
+            if path.exists():
+                shown.append(
+                    FacePicture(
+                        of="person",
+                        track_id=row["track_id"],
+                        episode_id=row["episode_id"],
+                        t_us=row["start_us"],
+                        person_id=person_id,
+                        person=row["person"],
+                        probability=likely[person_id]["probability"] if person_id in likely else None,
+                        decided=row["label_source"] != "machine",
+                        jpeg_base64=_text(path.read_bytes()),
+                    )
+                )
+    return shown
 
 
-def _frames(context: Context, p: FrameView, times_s: list[float]) -> list[FrameOut]:
-    episode = episode_of(context.engine, p.episode)
-    path, media = Path(episode["path"]), MediaInfo.from_dict(catalog.media_of(context.engine.database, episode["episode_id"]))
-    if not path.is_file():
-        raise NotFound(f"The file of episode {episode['episode_id']}, {path}, is not there.", "Bring it back, or add it again from where it is now.")
-    return [_seen(frame, p) for frame in frames_at(path, media, [round(t * MICROSECONDS) for t in times_s])]
+class File(Result):
+    name: str
+    mime_type: str
+    bytes: int
+    base64: str
 
 
-def _seen(frame: Frame, p: FrameView) -> FrameOut:
-    """A frame, or the part asked for, at the size asked for."""
-    if p.box is None:
-        long_side = p.width if frame.width >= frame.height else round(p.width * frame.height / frame.width)
-        image = frame.scaled(long_side)
-    else:
-        x1, y1, x2, y2 = p.box
-        if not (x1 < x2 and y1 < y2):
-            raise BadInput(f"The box {x1:g}, {y1:g}, {x2:g}, {y2:g} is empty.", "Give x1 < x2 and y1 < y2, between 0 and 1.")
-        wide, tall = (x2 - x1) * frame.width, (y2 - y1) * frame.height
-        image = frame.crop(x1, y1, x2, y2, max(1, round(p.width * max(1.0, tall / wide))))
-    return FrameOut(t_us=frame.t_us, **_coded(image, p.form).model_dump())
+class TrackFrame(Params):
+    track: Reference = Field(description="A track (ID or ID@FROM-TO).", json_schema_extra={"positional": True})
+    at_s: float | None = Field(None, ge=0, le=1e7, description="Time in seconds; the middle when not given.")
+    long_side: int = Field(640, ge=64, le=1920, description="Long side of the picture, pixels.")
 
 
-def _coded(image: Image, form: Form) -> Picture:
-    if form == "rgb":
-        pixels = np.ascontiguousarray(image[:, :, ::-1]).tobytes()
-    else:
-        pixels = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-    return Picture(width=image.shape[1], height=image.shape[0], form=form, data=base64.b64encode(pixels).decode())
+@operation("read", "review", params=TrackFrame, result=File, slow=True)
+def track_frame(context: Context, p: TrackFrame) -> File:
+    """Read the frame around a track's face, decoded from the video file, with the face framed."""
+    engine = context.engine
+    stretch = looking.parse(p.track)
+    track = looking.track_of(engine, stretch)
+    middle = (max(stretch.start_us, track["start_us"]) + min(stretch.end_us, track["end_us"])) // 2
+    face = results.face_at(engine.database, track["run_id"], track["track_id"], middle if p.at_s is None else round(p.at_s * 1e6))
+    assert face is not None
+    box = (face["x1"], face["y1"], face["x2"], face["y2"])
+    return _file(f"track-{p.track}.jpg", "image/jpeg", looking.frame(engine, track["episode_id"], face["t_us"], p.long_side, [box]))
+
+
+class ExportRead(Params):
+    export_id: int = Field(description="Export id.", json_schema_extra={"positional": True})
+
+
+@operation("read", "export", params=ExportRead, result=File)
+def export_read(context: Context, p: ExportRead) -> File:
+    """Read an exported file, as long as it is where it was written."""
+    engine = context.engine
+    row = work.export(engine.database, p.export_id)
+    if row is None:
+        raise NotFound(f"There is no export {p.export_id}.", "`rollcall export list` lists them.")
+    path = Path(row["path"]).resolve()
+    if not path.is_relative_to(engine.exports.resolve()) or not path.is_file():
+        raise NotFound(f"{row['path']} is not in the exports folder any more.", "Export it again.")
+    if path.stat().st_size > MOST_EXPORT_BYTES:
+        raise BadInput(f"{path.name} has {path.stat().st_size >> 20} MB, too much to send.", f"Read it where it is: {path}.")
+    return _file(path.name, _MIME.get(path.suffix, "application/octet-stream"), path.read_bytes())
+
+
+_MIME = {".csv": "text/csv", ".json": "application/json", ".parquet": "application/vnd.apache.parquet", ".html": "text/html", ".txt": "text/plain"}
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _file(name: str, mime_type: str, data: bytes) -> File:
+    return File(name=name, mime_type=mime_type, bytes=len(data), base64=_text(data))
