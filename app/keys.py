@@ -166,6 +166,18 @@ ACTIONS: tuple[Action, ...] = (
         "",
         ("suggestion_list", "suggestion_accept", "suggestion_dismiss"),
     ),
+    Action(
+        "review.proposals", "w", "What agents propose and wait for a person to accept.", "", ("proposal_list", "proposal_accept", "proposal_dismiss")
+    ),
+    # what agents propose
+    Action(
+        "proposals.accept",
+        "y",
+        "Accept the marked proposals, or the one under the cursor: they become your decisions.",
+        "accept",
+        ("proposal_accept",),
+    ),
+    Action("proposals.dismiss", "d", "Say no to the marked proposals, or the one under the cursor.", "dismiss", ("proposal_dismiss",)),
     # many faces at once
     Action("choosing.apply", "y", "Do it to the marked faces.", "do it", ("propagate_apply", "suggestion_accept")),
     Action("choosing.dismiss", "d", "The marked faces are not who they are suggested to be.", "dismiss", ("suggestion_dismiss",)),

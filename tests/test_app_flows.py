@@ -224,6 +224,24 @@ async def test_two_people_are_merged_and_separated_again(home: Path) -> None:
         await driver.until(lambda: names(home) == before)
 
 
+async def test_proposal_of_an_agent_is_accepted(home: Path) -> None:
+    client = Client(home, "person:tester")
+    track = client.call("track_list", {"episode": "1"})["rows"][0]["ref"]
+    agent = Client(home, "agent:helper")
+    agent.call("proposal_add", {"operation": "track_assign", "parameters": {"tracks": [track], "person": "Kim", "create": True}})
+    agent.call("proposal_add", {"operation": "track_assign", "parameters": {"tracks": [track], "person": "Lou", "create": True}})
+    async with driven(home) as driver:
+        await driver.press("R")
+        await at(driver, "Review")
+        await driver.press("w")
+        await at(driver, "Proposals")
+        assert "Kim" in driver.text() and "Lou" in driver.text() and "helper" in driver.text()
+        await driver.press("down", "d")
+        await driver.until(lambda: "Lou" not in driver.text())
+        await driver.press("y")
+        await driver.until(lambda: client.call("track_list", {"episode": "1"})["rows"][0]["person"] == "Kim")
+
+
 async def test_change_by_somebody_else_appears_within_a_second_and_is_marked(home: Path) -> None:
     async with driven(home, size=(140, 40)) as driver:
         await driver.open_episode("results")
