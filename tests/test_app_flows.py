@@ -224,6 +224,21 @@ async def test_two_people_are_merged_and_separated_again(home: Path) -> None:
         await driver.until(lambda: names(home) == before)
 
 
+async def test_everything_is_shown_without_colours(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with driven(home) as driver:
+        assert driver.app.ink.plain
+        for tab in ("results", "tracks", "identities", "detections"):
+            await driver.open_episode(tab)
+            assert "▀" not in driver.text()
+        for place in ("people", "review", "jobs", "health", "audit"):
+            driver.app.go(place)
+            await at(driver, place.capitalize())
+        driver.app.go("people")
+        await at(driver, "People")
+        await driver.until(lambda: any(char in driver.text() for char in "#%@"), "a face in characters")
+
+
 async def test_proposal_of_an_agent_is_accepted(home: Path) -> None:
     client = Client(home, "person:tester")
     track = client.call("track_list", {"episode": "1"})["rows"][0]["ref"]
