@@ -80,6 +80,7 @@ class Episode(Place):
         for name, tab in TABS.items():
             line += [(f" {tab.title} ", "accent" if name == self._tab else "dim", f"screen.show('{name}')"), (" ", "text")]
         line += [(" A/V ", "faint", "screen.later()"), ("  Review ", "dim", "screen.do('episode.queue')")]
+        line.append(("   tab ⇥", "key", "screen.do('episode.next_tab')"))
         if self.facts and width > 100:
             line.append((f"    {span(self.facts['duration_s'])}  {clean(self.facts['path'].rsplit('/', 1)[-1])}", "faint"))
         return [line]
