@@ -69,13 +69,13 @@ def _messages_until_it_is_given_up(settings: Settings, folder: Path) -> float:
 
 
 def _pause(settings: Settings, folder: Path, name: str, failed: int) -> float:
-    """Seconds until the next attempt, when the one made now fails as so many did before."""
+    """Seconds until the next attempt, when the one made now fails as so many did before; to ten seconds, as some have passed since it failed."""
     with _telling(folder, settings, name) as (engine, receiver):
         receiver.status = 500
         with engine.database.write() as transaction:
             transaction.execute("UPDATE outbox SET attempts = ?", [failed])
         _deliver(engine, lambda: True)
-        return outbox.wait_s(engine.database) or 0.0
+        return round(outbox.wait_s(engine.database) or 0.0, -1)
 
 
 @measure("hooks.first_pause_s", 5, 50)
