@@ -199,7 +199,7 @@ def _changing(split: float, mixed: float) -> Episode:
     """One face that becomes another without a cut."""
     import tempfile
 
-    pictures = [*made_shot(1, 50, {0: (100, 0)}, radius=45), *made_shot(1, 50, {1: (100, 0)}, radius=45)]
+    pictures = [*made_shot(1, 50, {0: (100, 0)}, radius=45, clear=True), *made_shot(1, 50, {1: (100, 0)}, radius=45, clear=True)]
     path = write(Path(tempfile.mkdtemp(prefix="settings-")) / "morph.mp4", pictures, range(100))
     settings = config.build({"observe.cut_threshold": 1000, "track.split_log_odds": split, "track.mixed_log_odds": mixed})
     return analyse(path, settings, DiscFinder(), ColourEmbedder(), CALIBRATION).episode
