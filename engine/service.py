@@ -23,6 +23,7 @@ from engine.errors import StoreError, StoreLocked, StoreVersion
 from engine.events import Events
 from engine.jobs import JobRunner
 from engine.operations import everything, registry
+from engine.review import forget
 from engine.review.desk import Desk
 from engine.review.restore import restore
 from engine.review.settle import Settler
@@ -96,7 +97,8 @@ class Engine:
         return result  # type: ignore[no-any-return]
 
     async def recover(self) -> None:
-        """Bring back what a crash interrupted: unfinished vector writes, journalled commands, jobs."""
+        """Bring back what a crash interrupted: a forgetting, unfinished vector writes, journalled commands, jobs."""
+        await self.in_thread(forget.resume, self)
         swept = await self.in_thread(self.vectors.sweep, self.database)
         if swept:
             log.warning("removed %d vectors of runs that were never committed", swept)

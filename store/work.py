@@ -99,6 +99,16 @@ def forget_exports(transaction: Transaction, path: str) -> None:
     transaction.execute("DELETE FROM export WHERE path = ?", [path])
 
 
+def exports_of_runs(database: Database, runs: list[int]) -> list[dict[str, Any]]:
+    """Files made from some runs."""
+    return database.rows(f"SELECT * FROM export WHERE run_id IN ({', '.join(map(str, runs)) or 'NULL'})")
+
+
+def forget_exported(transaction: Transaction, paths: list[str]) -> None:
+    """Drop the records of files that are removed."""
+    transaction.execute("DELETE FROM export WHERE list_contains(?, path)", [paths])
+
+
 def exports(database: Database, episode_id: int | None, before: int | None, limit: int) -> list[dict[str, Any]]:
     """Files exported, newest first."""
     return database.rows(

@@ -8,6 +8,7 @@ MODULES = (
     "shows",
     "episodes",
     "people",
+    "forget",
     "jobs",
     "tracks",
     "review",

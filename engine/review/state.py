@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.review.decision import Cover, Decision, read, touches, voided
+from engine.review.decision import Cover, Decision, erased, read, touches, voided
 from engine.review.fold import MachineTrack, Piece, Rulebook, fold_track
 from store import decisions, ids, results
 from store.database import Database
@@ -82,6 +82,10 @@ class EpisodeState:
             pieces[track] = fold_track(self.tracks[track], by_track.get(track, ()), rules)
         return replace(self, decisions=mine, covers=by_track, rules=rules, pieces=pieces)
 
+    def fixed(self, decision_id: int) -> bool:
+        """Whether a decision is about somebody who was forgotten: it is never taken back."""
+        return self.decisions[decision_id].person_id in self.rules.erased
+
     def changed_since(self, before: EpisodeState) -> list[int]:
         """Tracks whose pieces differ."""
         return sorted(track for track, pieces in self.pieces.items() if pieces != before.pieces.get(track))
@@ -135,7 +139,7 @@ def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, D
     """What the fold needs to know beside covers."""
     gone = voided(known.values())
     merged = People(tuple(d for d in known.values() if d.verb == "person_merge")).merged(gone)
-    return Rulebook(known, gone, touches(known.values()), merged, _moves(run_id, tracks, known, gone, covers))
+    return Rulebook(known, gone, touches(known.values()), merged, _moves(run_id, tracks, known, gone, covers), erased(known.values()))
 
 
 def _moves(

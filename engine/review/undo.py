@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import BadInput, Conflict, NotFound, Refused
 from engine.review import authority, people
-from engine.review.decision import Cover, Decision, read, voided
+from engine.review.decision import Cover, Decision, erased, read, voided
 from engine.review.draft import Draft, Plan
 from store import decisions
 
@@ -23,6 +23,12 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self.decisions = {row["decision_id"]: read(row) for row in decisions.everything(database)}
         self.gone = voided(self.decisions.values())
+        self._erased = erased(self.decisions.values())
+
+    def fixed(self, decision: Decision) -> bool:
+        """Whether a decision is about somebody who was forgotten, or takes such a one back: that stays as it is."""
+        taken = [self.decisions[one] for one in decision.voids if one in self.decisions] if decision.verb == "undo" else []
+        return decision.person_id in self._erased or any(self.fixed(one) for one in taken)
 
     def standing(self) -> list[Decision]:
         """Decisions that stand, oldest first."""
@@ -31,6 +37,7 @@ class Ledger:
     def last_batch(self, actor: str, *, undone: bool) -> list[Decision]:
         """An actor's newest batch that stands: a change, or an undo when something undone is to come back."""
         mine = [d for d in self.standing() if d.actor == actor and (d.verb == "undo") == undone and not (undone and self._is_redo(d))]
+        mine = [d for d in mine if not self.fixed(d)]
         if not mine:
             raise NotFound(f"{actor} has nothing to {'redo' if undone else 'undo'}.", "`rollcall decision list` shows everything that was decided.")
         newest = max(d.batch for d in mine)
@@ -58,7 +65,9 @@ class Ledger:
         if not found:
             what = f"batch {batch}" if batch is not None else f"decision {decision}" if decision is not None else f"what {actor} decided then"
             raise NotFound(f"Nothing of {what} stands.", "`rollcall decision list` shows everything.")
-        return found
+        if all(self.fixed(d) for d in found):
+            raise Refused("That is about somebody who was forgotten: it stays as it is.", "What was forgotten cannot be brought back.")
+        return [d for d in found if not self.fixed(d)]
 
 
 def undo(desk: Desk, database: Database, ledger: Ledger, chosen: list[Decision], actor: str, *, with_dependents: bool) -> Plan:
@@ -136,7 +145,7 @@ def dependents_of(database: Database, ledger: Ledger, chosen: list[Decision]) ->
     found: dict[int, Decision] = {}
     queue = list(chosen)
     going = {d.decision_id for d in chosen}
-    standing = [d for d in ledger.standing() if d.verb != "undo"]
+    standing = [d for d in ledger.standing() if d.verb != "undo" and not ledger.fixed(d)]
     bounds: dict[int, dict[int, list[Cover]]] = {}
     while queue:
         source = queue.pop()
@@ -188,6 +197,7 @@ def describe(desk: Desk, decision: Decision) -> str:
         "person_create": f"new person {decision.parameters.get('name') or ''}".strip(),
         "person_rename": f"renamed to {decision.parameters.get('name')}",
         "person_merge": f"merged {who} into {desk.called(decision.parameters.get('into'))}",
+        "person_forget": f"forgot {who}",
         "bank_add": f"face of {who} into the bank",
         "bank_remove": "face out of the bank",
         "undo": f"took back {', '.join(map(str, decision.voids[:5]))}",
