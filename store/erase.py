@@ -86,6 +86,8 @@ def catalogue(database: Reader) -> list[tuple[str, str]]:
         found += [(f"the title of show {row['show_id']}", row["title"]), (f"the slug of show {row['show_id']}", row["slug"])]
     for row in database.rows("SELECT episode_id, title, path, media FROM episode ORDER BY episode_id"):
         found += [(f"the title of episode {row['episode_id']}", row["title"]), (f"the file of episode {row['episode_id']}", row["path"])]
+    for row in database.rows(f"SELECT parameters FROM command WHERE operation IN {ABOUT_RECORDINGS}"):
+        found += [("a command that added a recording", text) for text in json.loads(row["parameters"]).values() if isinstance(text, str)]
     actors = database.rows("SELECT DISTINCT actor FROM command UNION SELECT DISTINCT actor FROM decision UNION SELECT DISTINCT actor FROM job")
     return found + [(f"the operator {row['actor']}", row["actor"]) for row in actors]
 
@@ -136,6 +138,14 @@ def featured(database: Reader, people: Collection[int]) -> set[str]:
 def decided(database: Reader, people: Collection[int]) -> int:
     """How many decisions are about some people."""
     return int(database.rows(f"SELECT count(*) AS n FROM decision WHERE person_id IN ({_list(people)})")[0]["n"])
+
+
+def runs_showing(database: Reader, people: Collection[int]) -> list[int]:
+    """Runs in whose labels or totals some people are."""
+    wanted = _list(people)
+    tables = ("assignment", "machine_label", "screen_time")
+    parts = [f"SELECT run_id FROM {table} WHERE person_id IN ({wanted})" for table in tables]
+    return sorted(row["run_id"] for row in database.rows(" UNION ".join(parts)))
 
 
 def runs_about(database: Reader, people: Collection[int]) -> set[int]:

@@ -104,9 +104,9 @@ def exports_of_runs(database: Database, runs: list[int]) -> list[dict[str, Any]]
     return database.rows(f"SELECT * FROM export WHERE run_id IN ({', '.join(map(str, runs)) or 'NULL'})")
 
 
-def forget_exported(transaction: Transaction, paths: list[str]) -> None:
-    """Drop the records of files that are removed."""
-    transaction.execute("DELETE FROM export WHERE list_contains(?, path)", [paths])
+def forget_exported(transaction: Transaction, names: list[str]) -> None:
+    """Drop the records of files that are removed, by name: the workspace may have moved since."""
+    transaction.execute("DELETE FROM export WHERE list_contains(?, regexp_extract(path, '[^/]*$'))", [names])
 
 
 def exports(database: Database, episode_id: int | None, before: int | None, limit: int) -> list[dict[str, Any]]:

@@ -95,6 +95,7 @@ def complete(engine: Engine, going: Going) -> dict[str, Any]:
         with engine.database.write() as transaction:
             transaction.execute("UPDATE command SET result = ? WHERE idem_key = ?", [json.dumps(answer), going.key])
         commit_point("forget.proved")
+        engine.database.checkpoint()
         going.done(engine.home)
         return answer
 
@@ -115,7 +116,7 @@ def _commit(engine: Engine, going: Going, people_of: dict[str, frozenset[int]]) 
         erase.bury_pictures(transaction, going.pictures)
         erase.bury_vectors(transaction, {track for held in going.stretches.values() for track, *_ in held})
         erase.unsettle(transaction, going.runs)
-        work.forget_exported(transaction, [str(engine.exports / name) for name in going.exports])
+        work.forget_exported(transaction, going.exports)
         decision_id = _tombstone(transaction, going, scrub)
         for run_id, held in going.stretches.items():
             episode_id = results.episode_of_run(transaction, run_id)

@@ -186,12 +186,12 @@ def _vectors(engine: Engine, people: list[int], faces: dict[int, Faces]) -> list
 def _exports(engine: Engine, going: Going) -> list[str]:
     """Files of the exports folder that tell of them: made from an analysis they are in, or holding a name."""
     folder = engine.exports
-    about = {row["path"] for row in work.exports_of_runs(engine.database, going.runs)}
+    about = {Path(row["path"]).name for row in work.exports_of_runs(engine.database, erase.runs_showing(engine.database, going.people))}
     scrub = going.scrub()
     called = replace(scrub, names=(*scrub.names, *(f"Unknown {person}" for person in going.people)))
     canary = replace(going.canary(), scrub=called)
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    telling = (path for path in files if str(path) in about or canary.names_in(path.name) or forget_scan.decoded(path, canary))
+    telling = (path for path in files if path.name in about or canary.names_in(path.name) or forget_scan.decoded(path, canary))
     return [str(path.relative_to(folder)) for path in telling]
 
 

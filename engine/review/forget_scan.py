@@ -86,9 +86,11 @@ def scan(engine: Engine, canary: Canary) -> dict[str, int]:
     Holds the writer lane while the library's own file is read; that is done by a child process, since opening it here would drop DuckDB's lock.
     """
     found: Counter[str] = Counter(dict.fromkeys(("rows", "vectors", "journal", "backups", "artefacts", "media", "exports", "log", "files"), 0))
-    found["rows"] += rows(engine.database, canary)
+    people_of = erase.about(engine.database)
+    found["rows"] += rows(engine.database, canary, people_of)
     found["vectors"] += sum(_table(table, canary) for _, table in engine.vectors.versions())
-    found["journal"] += sum(_json(line, canary) for line in engine.database.journal.lines())
+    lines = (line for line in engine.database.journal.lines() if not canary.scrub.spares(people_of.get(str(line.get("key")), ())))
+    found["journal"] += sum(_json(line, canary) for line in lines)
     found["backups"] += sum(backup(path, canary) for path in sorted((engine.home / "backups").glob("*")))
     found["media"] += sum(name.split(".")[0] in canary.digests for name in engine.media.names())
     with engine.database.exclusive():
@@ -114,13 +116,17 @@ def _place(home: Path, path: Path) -> str:
     return first if first in ("vectors", "journal", "backups", "artefacts", "media", "exports") else "files"
 
 
-def rows(database: Reader, canary: Canary) -> int:
-    """Findings in every column of every table."""
+def rows(database: Reader, canary: Canary, people_of: dict[str, frozenset[int]]) -> int:
+    """Findings in every column of every table, lines about a namesake apart."""
     count = 0
     for table, column, kind in erase.text_columns(database):
-        for row in database.rows(f'SELECT DISTINCT "{column}" AS cell FROM "{table}" WHERE "{column}" IS NOT NULL') if _words(table, column) else ():
-            value = json.loads(row["cell"]) if kind == "JSON" else row["cell"]
-            count += _json(value, canary)
+        keyed = table in ("command", "decision")
+        select = f'SELECT DISTINCT "{column}" AS cell{", idem_key" if keyed else ""} FROM "{table}" WHERE "{column}" IS NOT NULL'
+        if table == "person":
+            select += f" AND person_id IN ({', '.join(map(str, sorted(canary.scrub.people)))})"
+        for row in database.rows(select) if _words(table, column) else ():
+            if not keyed or not canary.scrub.spares(people_of.get(row["idem_key"], ())):
+                count += _json(json.loads(row["cell"]) if kind == "JSON" else row["cell"], canary)
         text = f'CAST("{column}" AS VARCHAR)'
         digests = database.rows(f"SELECT DISTINCT unnest(regexp_extract_all({text}, '[0-9a-f]{{64}}')) AS one FROM \"{table}\"")
         count += sum(row["one"] in canary.digests for row in digests)
@@ -170,7 +176,7 @@ def backup(path: Path, canary: Canary) -> int:
         return 0
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            return rows(_Copy(connection), canary)
+            return rows(_Copy(connection), canary, erase.about(_Copy(connection)))
     except (duckdb.Error, OSError):
         return 1
 

@@ -14,6 +14,7 @@ LONGEST_LIST = 16
 
 _PICTURE = re.compile(r"[0-9a-f]{64}\.[a-z]+")
 _CALLED = ("name", "alias", "person", "called")
+_THEIRS = ("role", "origin", "featured")
 _BEFORE: dict[str, Any] = {"name": None, "aliases": [], "featured": None}
 
 
@@ -73,8 +74,14 @@ class Scrub:
             return [self.value(one) for one in value if not self._figures(one)]
         if isinstance(value, dict):
             about = value.get("person_id") in self.people
-            return {self.text(key): self.word if about and key in _CALLED and part else self.value(part) for key, part in value.items()}
+            return {self.text(key): self._of(key, part) if about else self.value(part) for key, part in value.items()}
         return value
+
+    def _of(self, key: str, value: Any) -> Any:
+        """One fact about somebody who goes."""
+        if key in _CALLED and value:
+            return self.word
+        return None if key in _THEIRS else self.value(value)
 
     def _figures(self, value: Any) -> bool:
         return isinstance(value, dict) and value.get("person_id") in self.people and "before_s" in value
