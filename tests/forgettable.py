@@ -1,7 +1,8 @@
-"""A workspace with somebody to forget: two people in two episodes, with finished stages, pictures, vectors, decisions, an export, a copy and a log."""
+"""A workspace with somebody to forget: two people in two episodes, with finished stages, pictures, vectors, decisions, exports, a copy, a log."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from engine.tables import BODY_DIMS, CHIPS, CUTS, DETECTIONS, FRAMES, PICKS, SIGNATURE_BYTES, TRACK, TRACKED
 from store import ids
 from tests.desk import Bench, Seen
+from tests.traces import Looking
 
 NAME, ALIAS, FORMER = "Zanabeth Quill", "Zany Q", "Zoë Quillmore"
 OTHER = "Bea Stone"
@@ -42,15 +44,19 @@ class Workspace:
     """The people and episodes in it."""
 
     def __init__(self, home: Path) -> None:
-        self.bench = Bench(home)
         self.home = home
+        self.bench = Bench(home)
         self.gone = self.bench.person(None)
         self.other = self.bench.person(OTHER)
         self.first, self.second = self.bench.episode(), self.bench.episode()
         self.run_ids = [
-            self._run(self.first, [Seen(0, 10, 0, self.gone), Seen(12, 20, 1, self.other, column=1), Seen(30, 40, 0, self.gone, column=2)], [0, 1, 0]),
-            self._run(self.second, [Seen(0, 8, 0, self.gone), Seen(10, 30, 1, self.other, column=1), Seen(40, 50, 2, None, column=3)], [0, 1, 0]),
+            self._run(self.first, [Seen(0, 10, 0, self.gone), Seen(12, 20, 1, self.other, 1), Seen(30, 40, 0, self.gone, 2)], [0, 1, 0]),
+            self._run(self.second, [Seen(0, 8, 0, self.gone), Seen(10, 30, 1, self.other, 1), Seen(40, 50, 2, None, 3)], [0, 1, 0]),
         ]
+        self.vectors = [face(0, 1000 + run_id) for run_id in self.run_ids] + [face(0, 77)]
+        self.pictures: set[str] = {hashlib.sha256(jpeg(9, 9)).hexdigest()}
+        for run_id in self.run_ids:
+            self._remember(run_id)
         self._decide()
         self._plant()
 
@@ -60,12 +66,13 @@ class Workspace:
         database, artefacts = self.bench.engine.database, self.bench.engine.artefacts
         found = database.arrow("SELECT * FROM detection WHERE run_id = ? ORDER BY detection_id", [run_id])
         track = found["track_id"].to_numpy() - ids.track_id(run_id, 0)
-        keys = {kind: f"{kind}{run_id:02}" + "0" * 20 for kind in ("observe", "track", "identify")}
+        keys = self.keys(run_id)
         kept = np.concatenate([np.flatnonzero(track == number)[:3] for number in range(len(seen))])
         pictures = [jpeg(100 * run_id + who[track[row]], int(row)) for row in kept]
         vectors = np.stack([face(who[track[row]], int(row) + run_id) for row in kept])
         detections = _detections(found, kept)
-        picks = pa.table({"track": track[kept].astype(np.int32), "det": kept.astype(np.int32), "quality": np.full(len(kept), 0.8, np.float32)}).cast(PICKS)
+        quality = np.full(len(kept), 0.8, np.float32)
+        picks = pa.table({"track": track[kept].astype(np.int32), "det": kept.astype(np.int32), "quality": quality}).cast(PICKS)
         window = {"segment": 0, "start_us": 0, "end_us": 100_000_000, "seen_until_us": 101_000_000}
         chips = [
             {"chip": n, "det": int(row), "jpeg": data, "landmarks": [1.0] * 10, "box": [0.0, 0.0, 20.0, 20.0], "body": [0.5] * BODY_DIMS}
@@ -73,7 +80,8 @@ class Workspace:
         ]
         frames = pa.Table.from_pylist([{"frame": 0, "t_us": 0, "look": 2, "signature": bytes(SIGNATURE_BYTES)}], schema=FRAMES)
         observed = {"frames": frames, "cuts": CUTS.empty_table(), "detections": detections, "chips": pa.Table.from_pylist(chips, schema=CHIPS)}
-        artefacts.write("observe", keys["observe"], tables=observed, arrays={}, meta={"window": window, "step_us": 200_000, "frame_size": [1280, 720]})
+        meta = {"window": window, "step_us": 200_000, "frame_size": [1280, 720]}
+        artefacts.write("observe", keys["observe"], tables=observed, arrays={}, meta=meta)
         tracked = pa.table({"track": track.astype(np.int32), "det": np.arange(len(track), dtype=np.int32)}).cast(TRACKED)
         artefacts.write("track", keys["track"], tables={"tracked": tracked, "picks": picks}, arrays={"vectors": vectors}, meta={"window": window})
         self._identify(run_id, keys["identify"], seen, who, detections.append_column("track", pa.array(track, pa.int32())), picks, vectors, pictures)
@@ -82,6 +90,25 @@ class Workspace:
             transaction.execute("UPDATE run SET stages = ?, space = ? WHERE run_id = ?", [exports_json(stages), SPACE, run_id])
         self._index(run_id, seen, picks, vectors, pictures)
         return run_id
+
+    def _remember(self, run_id: int) -> None:
+        """Vectors and pictures of the one who will go: every other track is theirs."""
+        artefacts = self.bench.engine.artefacts
+        key = self.keys(run_id)
+        picks, vectors = artefacts.table("track", key["track"], "picks"), artefacts.array("track", key["track"], "vectors")
+        mine = [row for row, track in enumerate(picks["track"].to_pylist()) if track != 1]
+        self.vectors += [vectors[row] for row in mine]
+        jpegs = artefacts.table("observe", key["observe"], "chips")["jpeg"].to_pylist()
+        self.pictures |= {hashlib.sha256(jpegs[row]).hexdigest() for row in mine}
+
+    @staticmethod
+    def keys(run_id: int) -> dict[str, str]:
+        """Keys of a run's artefacts."""
+        return {kind: f"{kind}{run_id:02}" + "0" * 20 for kind in ("observe", "track", "identify")}
+
+    def looking(self) -> Looking:
+        """What must be found before, and not after."""
+        return Looking([NAME, ALIAS, FORMER], self.vectors, self.pictures)
 
     def _identify(
         self,
@@ -121,7 +148,11 @@ class Workspace:
             "picks": picks,
             "clusters": pa.table({"cluster": pa.array(clusters, pa.int32())}),
             "membership": pa.table(
-                {"track": np.arange(len(seen), dtype=np.int32), "cluster": np.array([one.cluster for one in seen], np.int32), "probability": [1.0] * len(seen)}
+                {
+                    "track": np.arange(len(seen), dtype=np.int32),
+                    "cluster": np.array([one.cluster for one in seen], np.int32),
+                    "probability": [1.0] * len(seen),
+                }
             ),
             "posterior": pa.table({"cluster": pa.array([], pa.int32())}),
             "decisions": pa.table({"cluster": pa.array(clusters, pa.int32()), "candidate": pa.array([-1] * len(clusters), pa.int32())}),
@@ -214,8 +245,8 @@ class Workspace:
                 person_id=self.gone,
                 probability=0.6,
             )
-            job = {"job_id": 1, "kind": "pull", "parameters": {"note": NAME}, "state": "failed", "actor": PAT, "created_at": "2026-01-01", "attempts": 1}
-            transaction.insert("job", **job, error={"message": f"no room for {NAME}"})
+            job = {"job_id": 1, "kind": "pull", "state": "failed", "actor": PAT, "created_at": "2026-01-01", "attempts": 1}
+            transaction.insert("job", **job, parameters={"note": NAME}, error={"message": f"no room for {NAME}"})
             transaction.insert(
                 "job_event", job_id=1, seq=1, logged_at="2026-01-01", stage="pull", status="failed", detail=f"{NAME.upper()} was being matched"
             )

@@ -75,6 +75,9 @@ def lost(database: Database, state: EpisodeState) -> list[dict[str, Any]]:
     """Standing decisions some of whose anchors show no face in the run: rows of decision_id, number, start_us, end_us (design: they stand, and
     are tried again in every later run)."""
     found = {(c.decision_id, c.number) for covers in state.covers.values() for c in covers}
-    rows = decisions.anchors_of_episode(database, state.episode_id).select(["decision_id", "number", "start_us", "end_us"]).to_pylist()
+    rows = decisions.anchors_of_episode(database, state.episode_id).to_pylist()
     standing = {one for one in state.decisions if one not in state.rules.voided and not state.fixed(one)}
-    return [row for row in rows if row["decision_id"] in standing and (row["decision_id"], row["number"]) not in found]
+    missing = (row for row in rows if row["decision_id"] in standing and (row["decision_id"], row["number"]) not in found)
+    # Paths on faces that were forgotten were taken out: they are not looked for.
+    sought = (row for row in missing if row["t_us"] or not state.rules.erased)
+    return [{name: row[name] for name in ("decision_id", "number", "start_us", "end_us")} for row in sought]
