@@ -20,6 +20,11 @@ lint:
 bench *args:
     uv run --frozen python -m tests.benchmarks.speed {{args}}
 
-# Write the generated operation spec.
+# Write the generated operation spec, and the golden file of the tools agents get from it.
 spec:
     uv run --frozen python -m engine.operations.spec
+    uv run --frozen python -m tests.test_mcp_tools
+
+# Random reviews, many and long: what must hold after every step.
+review-long:
+    ROLLCALL_REVIEW_STEPS=200 ROLLCALL_REVIEW_SEEDS=100 uv run --frozen pytest -q tests/test_review_property.py --timeout 36000

@@ -13,7 +13,7 @@ import anyio
 
 from engine import load, people, pipeline
 from engine.config import Config, Settings, flatten
-from engine.errors import BadMedia, RollcallError
+from engine.errors import BadMedia, DiskFull, RollcallError
 from engine.models.load import choose
 from engine.sources.probe import MediaInfo
 from engine.sources.windows import plan
@@ -241,6 +241,5 @@ def _check_space(engine: Engine, settings: Settings) -> None:
     floor_mb = settings.engine.free_space_floor_mb
     free_mb = shutil.disk_usage(engine.home).free >> 20
     if free_mb < floor_mb:
-        raise RollcallError(
-            f"{free_mb} MB of disk are free at {engine.home}, under the floor of {floor_mb} MB.", "Free some space and retry the job."
-        )
+        hint = "Free some space and retry the job, or lower engine.free_space_floor_mb."
+        raise DiskFull(f"{free_mb} MB of disk are free at {engine.home}, under the floor of {floor_mb} MB.", hint)

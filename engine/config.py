@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.errors import BadInput
 
@@ -30,6 +30,9 @@ class EngineSettings(Section):
     memory_limit_mb: int = Field(1024, ge=128, description="Memory DuckDB may use before it spills to disk.")
     readers: int = Field(4, ge=1, le=32, description="Reads answered at the same time.")
     workers: int = Field(0, ge=0, le=64, description="Worker processes of one job; 0 chooses by the number of cores.")
+    keep_days: float = Field(
+        30.0, ge=0, description="Stage results that no analysis refers to are kept this many days for a failed or cancelled job to go on from."
+    )
     free_space_floor_mb: int = Field(500, ge=0, description="A job is not started with less free disk than this.")
 
 
@@ -44,11 +47,17 @@ class ModelSettings(Section):
 
 class ObserveSettings(Section):
     fps: float = Field(6.0, gt=0, le=60, description="Frames analysed per second of video.")
+    every_frame: bool = Field(
+        False, description="Decode every frame, also those that are not analysed and that no other frame needs, where nothing much changes."
+    )
     segment_s: float = Field(120.0, ge=2, description="Target length of a segment, the unit of commit.")
     overlap_s: float = Field(1.0, gt=0, description="How far a segment sees into the next one.")
     full_size: int = Field(640, ge=64, description="Long side of the picture given to the detector in a full look, pixels.")
     small_size: int = Field(320, ge=64, description="Long side of the picture given to the detector in a small look, pixels.")
     full_every_s: float = Field(1.0, ge=0, description="Longest time between two full looks inside a shot; 0 makes every look a full one.")
+    still_below: float = Field(
+        8.0, ge=0, description="A picture is still while no part of it outside the faces changes by this many grey levels; 0 takes none for still."
+    )
     min_score: float = Field(0.3, gt=0, lt=1, description="Faces with a lower detector score are not kept at all.")
     nms_iou: float = Field(0.4, gt=0, lt=1, description="Boxes overlapping more than this are one face.")
     cut_threshold: float = Field(
@@ -67,6 +76,13 @@ class TrackSettings(Section):
         ge=0,
         description="Longest time between two faces of one track; about totals.gap_s and a sampling step, so that no longer gap is counted.",
     )
+    covered_score: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="A large frontal face that scores less than this share of what is usual at its place in the shot is covered by something "
+        "and not visible; 0 believes every face.",
+    )
     picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
     split_log_odds: float = Field(
         -3.0,
@@ -79,7 +95,7 @@ class TrackSettings(Section):
 
 
 class IdentitySettings(Section):
-    join_log_odds: float = Field(0.0, description="Average evidence (log odds) above which two clusters are joined.")
+    join_log_odds: float = Field(0.5, description="Average evidence (log odds) above which two clusters are joined.")
     face_limit: float = Field(8.0, gt=0, description="Largest log odds, for or against, that two faces can give by being alike or not.")
     poor_quality: float = Field(0.35, gt=0, lt=1, description="Face quality at which a face is trusted half; poorer ones are attached, never cores.")
     hub_neighbours: int = Field(5, ge=1, description="Strangers used to measure how near to everything a face is.")
@@ -97,6 +113,9 @@ class IdentitySettings(Section):
     person_quality: float = Field(
         0.35, ge=0, le=1, description="A cluster needs a track of at least this quality to be a person; what is left stays unidentified."
     )
+    person_faces: int = Field(8, ge=1, description="A cluster of poor faces is still a person if one of its tracks has this many faces, ...")
+    person_score: float = Field(0.62, ge=0, le=1, description="... this median detector score ...")
+    person_membership: float = Field(0.75, ge=0, le=1, description="... and this probability of belonging to it.")
     carry_share: float = Field(
         0.5, gt=0, le=1, description="Share of face-time (of the shorter of both) that keeps a person's id when an episode is analysed again."
     )
@@ -105,14 +124,68 @@ class IdentitySettings(Section):
 class TotalsSettings(Section):
     gap_s: float = Field(0.5, ge=0, description="Gaps up to this long inside one shot count as visible.")
     sure_probability: float = Field(
-        0.98, gt=0.5, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
+        0.5, ge=0, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
     )
     firm_score: float = Field(
         0.7, gt=0, le=1, description="Detector score under which the ends of a track are less certain than the sampling makes them."
     )
+    end_steps: float = Field(
+        1.5,
+        ge=1,
+        description="How many half sampling steps the end of a track is uncertain by: 1 is sampling alone, and detection is early or late by as much "
+        "as half of that.",
+    )
     loose_end: float = Field(3.0, ge=0, description="How many times wider the uncertainty of a track's end gets as its score falls to 0.")
     draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")
     seed: int = Field(20260101, description="Seed of the draws.")
+
+
+class AgentLimits(Section):
+    mode: Literal["apply", "suggest", "read"] = Field(
+        "apply", description="What an agent's answers do: take effect, wait for a person's accept, or nothing, since it may only read."
+    )
+    allowed: str = Field("*", description="Comma-separated operations agents may change things with; names may end in *.")
+    min_probability: float = Field(
+        0.0, ge=0, le=1, description="An agent gives faces a known person's name only where the machine holds that at least this probable."
+    )
+    hour_budget: int = Field(2000, ge=0, description="Changes one agent may make in an hour.")
+    session_budget: int = Field(5000, ge=0, description="Changes one agent may make in a session.")
+    session_pause_s: float = Field(1800.0, gt=0, description="A pause between two changes that begins a new session.")
+
+
+class AgentSettings(AgentLimits):
+    port: int = Field(0, ge=0, le=65535, description="Port on 127.0.0.1 at which the engine serves agents over HTTP; 0 serves none.")
+    toolsets: str = Field("review", description="Toolsets offered over HTTP, comma-separated.")
+    read_only: bool = Field(False, description="Over HTTP, offer nothing that changes anything.")
+    query_s: float = Field(5.0, gt=0, le=600, description="Seconds a query in SQL may take.")
+    query_memory_mb: int = Field(256, ge=32, description="Memory a query in SQL may use.")
+    query_copied_rows: int = Field(2_000_000, ge=1, description="Rows of one view a query in SQL may look at.")
+    per: dict[str, dict[str, str | int | float]] = Field(
+        default_factory=dict, description="Limits of single agents, as [agents.per.NAME] in config.toml; what is not set there is as for all."
+    )
+
+    def limits(self, own: dict[str, Any]) -> AgentLimits:
+        """The limits of an agent that has some of its own.
+
+        Raises:
+            ValidationError: they are not such.
+        """
+        return AgentLimits.model_validate({**{key: getattr(self, key) for key in AgentLimits.model_fields}, **own})
+
+    @model_validator(mode="after")
+    def _every_agent_has_limits(self) -> AgentSettings:
+        for own in self.per.values():
+            self.limits(own)
+        return self
+
+
+class HookSettings(Section):
+    timeout_s: float = Field(10.0, gt=0, le=300, description="Seconds an address may take to answer a webhook.")
+    attempts: int = Field(8, ge=1, le=100, description="Attempts after which a delivery is given up, to be seen and retried by hand.")
+    first_pause_s: float = Field(5.0, gt=0, description="Pause after the first failed attempt.")
+    pause_factor: float = Field(4.0, ge=1, description="How many times longer each further pause is.")
+    longest_pause_s: float = Field(21600.0, gt=0, description="No pause is longer than this.")
+    keep_days: float = Field(30.0, ge=0, description="Days the record of a delivery that arrived is kept.")
 
 
 class Settings(Section):
@@ -122,6 +195,8 @@ class Settings(Section):
     track: TrackSettings = Field(default_factory=TrackSettings, description="Tracks and the faces chosen from them.")
     identity: IdentitySettings = Field(default_factory=IdentitySettings, description="Who is who.")
     totals: TotalsSettings = Field(default_factory=TotalsSettings, description="Seconds and their intervals.")
+    agents: AgentSettings = Field(default_factory=AgentSettings, description="What agents may do, and where they are served.")
+    hooks: HookSettings = Field(default_factory=HookSettings, description="Webhooks.")
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

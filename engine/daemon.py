@@ -9,9 +9,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import duckdb
@@ -21,7 +22,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from engine.errors import EngineUnavailable, RollcallError
+from engine import upkeep
+from engine.errors import EngineUnavailable, RollcallError, unexpected
 from engine.operations import registry
 from engine.operations.spec import digest as spec_digest
 from engine.platform import engine_environment, private_folder, socket_path
@@ -30,9 +32,10 @@ from engine.version import VERSION
 
 log = logging.getLogger("rollcall.daemon")
 CHECKPOINT_AFTER_S = 5.0
+TIDY_AFTER_S = 20.0
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Uvicorn without its signal handlers, which end the process before the library is closed."""
 
     @contextmanager
@@ -46,10 +49,11 @@ class Daemon:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.beside: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._busy = 0
         self._last_use = time.monotonic()
         self._dirty = True
-        self._server: _Server | None = None
+        self._server: Server | None = None
 
     def app(self) -> Starlette:
         """The routes: `POST /op/{name}`, `GET /events?after=SEQ`, `GET /ping`, `POST /stop`."""
@@ -62,31 +66,35 @@ class Daemon:
             ]
         )
 
-    async def _operation(self, request: Request) -> Response:
+    async def perform(self, name: str, parameters: dict[str, Any], *, actor: str, idem_key: str | None = None) -> dict[str, Any]:
+        """Run an operation; while it runs and some time after it the engine counts as used.
+
+        Raises:
+            RollcallError: what the operation raised, or EngineUnavailable.
+        """
         self._busy += 1
         try:
             if self.engine.database.lost():
                 self.stop()
                 raise EngineUnavailable(f"The workspace {self.engine.home} was deleted while its engine ran.", "Run the command again.")
-            body = await request.json()
-            result = await registry.invoke(
-                self.engine,
-                request.path_params["name"],
-                body.get("parameters") or {},
-                actor=str(body.get("actor")),
-                idem_key=body.get("idem_key"),
-            )
-            return JSONResponse({"result": result})
-        except RollcallError as error:
-            return JSONResponse({"error": error.as_dict()}, status_code=error.http_status)
-        except Exception as error:  # a request must be answered whatever happened; the cause goes to the log
-            log.exception("operation %s", request.path_params["name"])
-            wrapped = RollcallError(f"{type(error).__name__}: {error}.", "See engine.log in the workspace.")
-            return JSONResponse({"error": wrapped.as_dict()}, status_code=500)
+            return await registry.invoke(self.engine, name, parameters, actor=actor, idem_key=idem_key)
         finally:
             self._busy -= 1
             self._last_use = time.monotonic()
             self._dirty = True
+
+    async def _operation(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        try:
+            body = await request.json()
+            result = await self.perform(name, body.get("parameters") or {}, actor=str(body.get("actor")), idem_key=body.get("idem_key"))
+            return JSONResponse({"result": result})
+        except RollcallError as error:
+            return JSONResponse({"error": error.as_dict()}, status_code=error.http_status)
+        except Exception as error:  # a request must be answered whatever happened; the cause goes to the log
+            log.exception("operation %s", name)
+            wrapped = unexpected(error, name.replace("_", " ", 1), str(self.engine.home))
+            return JSONResponse({"error": wrapped.as_dict()}, status_code=500)
 
     async def _events(self, request: Request) -> Response:
         after = int(request.query_params.get("after", self.engine.events.last))
@@ -114,13 +122,29 @@ class Daemon:
     async def serve(self, listener: socket.socket) -> None:
         """Answer requests on a bound socket until stopped."""
         config = uvicorn.Config(self.app(), log_config=None, lifespan="off", access_log=False, timeout_graceful_shutdown=1)
-        self._server = _Server(config)
+        self._server = Server(config)
         async with anyio.create_task_group() as group, self.engine.lifespan():
             await self.engine.recover()
+            group.start_soon(self.engine.hooks.run)
             group.start_soon(self._watch_idle)
+            group.start_soon(self._tidy)
             group.start_soon(self._watch_signals)
+            if self.beside is not None:
+                group.start_soon(self.beside)
             await self._server.serve(sockets=[listener])
             group.cancel_scope.cancel()
+
+    async def _tidy(self) -> None:
+        """Remove what the library no longer needs, once the engine has been up for a moment."""
+        await anyio.sleep(TIDY_AFTER_S)
+        try:
+            found = await self.engine.in_thread(upkeep.waste, self.engine)
+            await self.engine.in_thread(upkeep.remove, found)
+        except Exception:  # tidying up is no reason to end
+            log.exception("the workspace could not be tidied")
+        else:
+            if found:
+                log.info("removed %d things nothing refers to, %d bytes", len(found), sum(waste.bytes for waste in found))
 
     async def _watch_signals(self) -> None:
         """End in order when asked to: running jobs go back into the queue, the library is checkpointed."""
@@ -129,11 +153,11 @@ class Daemon:
                 self.stop()
 
     async def _watch_idle(self) -> None:
-        """Checkpoint when work has paused; end the process when nobody has needed it for long."""
-        idle_exit_s = self.engine.config.settings.engine.idle_exit_s
+        """Checkpoint when work has paused; end the process when nobody has needed it for long, unless something else is served beside."""
+        idle_exit_s = 0.0 if self.beside else self.engine.config.settings.engine.idle_exit_s
         while True:
             await anyio.sleep(min(1.0, idle_exit_s or 1.0))
-            if self._busy or self.engine.jobs.handles or self.engine.events.listeners:
+            if self._busy or self.engine.jobs.handles or self.engine.events.listeners or self.engine.hooks.waiting:
                 self._last_use = time.monotonic()
                 continue
             idle = time.monotonic() - self._last_use
@@ -173,8 +197,11 @@ def _log_to(home: Path) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def run(home: Path) -> None:
+def run(home: Path, beside: Callable[[Daemon], Callable[[], Coroutine[Any, Any, None]] | None] | None = None) -> None:
     """Own the workspace and serve it until stopped.
+
+    Args:
+        beside: asked once the library is open for what else to serve, if anything.
 
     Raises:
         StoreLocked: another engine owns it.
@@ -184,12 +211,14 @@ def run(home: Path) -> None:
     os.chdir(home)
     engine = Engine(home)
     try:
+        daemon = Daemon(engine)
+        daemon.beside = beside(daemon) if beside else None
         path = socket_path(home)
         listener = bind(path)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         log.info("engine %s of %s, process %d", VERSION, home, os.getpid())
         try:
-            anyio.run(Daemon(engine).serve, listener)
+            anyio.run(daemon.serve, listener)
         finally:
             listener.close()
             path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -15,7 +15,9 @@ KEPT = 10_000
 class Events:
     """A bounded log of events with rising sequence numbers, which go on rising over restarts. Used on the event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[], None] | None = None) -> None:
+        """`heard` is called at each event."""
+        self._heard = heard or (lambda: None)
         self._log: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._seq = time.time_ns() // 1000
         self._changed = anyio.Event()
@@ -32,6 +34,7 @@ class Events:
         self._log.append({"seq": self._seq, "kind": kind, **data})
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+        self._heard()
 
     async def follow(self, after: int) -> AsyncIterator[dict[str, Any]]:
         """Events after a sequence number, then new ones as they come.

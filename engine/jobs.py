@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from engine import analyse, pull
-from engine.errors import Cancelled, RollcallError
+from engine.errors import Cancelled, RollcallError, unexpected
 from store import work
 from store.commit_point import commit_point
 
@@ -119,7 +119,7 @@ class JobRunner:
             await self._end(job_id, "failed", error=error)
         except Exception as error:  # one job's failure must not end the engine; it is logged and shown
             log.exception("job %d", job_id)
-            await self._end(job_id, "failed", error=RollcallError(f"{type(error).__name__}: {error}.", "See engine.log in the workspace."))
+            await self._end(job_id, "failed", error=unexpected(error, f"job {job_id}", str(engine.home)))
         else:
             await self._end(job_id, "done", result=result)
 

@@ -13,7 +13,7 @@ from engine.errors import Conflict, StoreError
 from engine.exemplars import exemplars
 from engine.people import renamed
 from engine.review import rerun
-from store import catalog, decisions, ids, results
+from store import catalog, decisions, ids, outbox, results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming
         }
         results.load_run(transaction, run_id, episode_id, rows, totals["unidentified_s"])
         rerun.apply(engine.database, transaction, episode_id, run_id)
+        for event in ("episode.analysed", "totals.changed"):
+            outbox.announce(transaction, event, episode_id=episode_id, run_id=run_id)
         commit_point("run.before_commit")
     engine.review.forget()
     commit_point("run.committed")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.models.runtime import ProviderReport
     from engine.sources.probe import MediaInfo
 
-STAGE_VERSION = {"observe": 1, "track": 1, "identify": 1}
+STAGE_VERSION = {"observe": 2, "track": 2, "identify": 2}
 """Raised when a stage's code gives other results for the same input."""
 
 REPORT_EVERY_S = 0.25
@@ -160,7 +160,9 @@ def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Sen
 
     started = time.monotonic()
     media, calibration = MediaInfo.from_dict(task["media"]), Calibration(**task["calibration"])
-    segments = [(artefacts.observed(s["observe_key"]), artefacts.tracked(s["track_key"])) for s in task["segments"]]
+    # All segments at once, but for their pictures: those are read again, a segment at a time.
+    segments = [(artefacts.observed(s["observe_key"], pictures=False), artefacts.tracked(s["track_key"])) for s in task["segments"]]
+    chips_of = lru_cache(maxsize=2)(lambda segment: artefacts.table("observe", task["segments"][segment]["observe_key"], "chips"))
     episode = stitch(segments, media.first_frame_us, media.duration_us, calibration, settings.track)
     found = evidence(episode, calibration, settings.identity)
     clustering = cluster(episode, found, settings.identity)
@@ -176,7 +178,7 @@ def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Sen
         "membership": clustering.membership,
         "posterior": posterior,
         "decisions": decide(episode, clustering, posterior, settings.identity),
-        "pictures": picture_of(segments, episode),
+        "pictures": picture_of(segments, episode, chips_of),
     }
     meta = {"step_us": episode.step_us, "duration_us": episode.duration_us, "frame_size": list(episode.frame_size)}
     artefacts.write("identify", task["key"], tables=tables, arrays={"vectors": episode.vectors, "pooled": episode.pooled}, meta=meta)

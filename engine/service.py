@@ -17,10 +17,12 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import upkeep
 from engine.artefacts import Artefacts
 from engine.config import Config
 from engine.errors import StoreError, StoreLocked, StoreVersion
 from engine.events import Events
+from engine.hooks import Hooks
 from engine.jobs import JobRunner
 from engine.operations import everything, registry
 from engine.review import forget
@@ -72,7 +74,8 @@ class Engine:
         self.media = Media(home / "media")
         self.artefacts = Artefacts(home / "artefacts")
         self.exports = home / "exports"
-        self.events = Events()
+        self.hooks = Hooks(self)
+        self.events = Events(self.hooks.wake)
         self.jobs = JobRunner(self)
         self.review = Desk(self)
         self.settler = Settler(self)
@@ -99,6 +102,10 @@ class Engine:
     async def recover(self) -> None:
         """Bring back what a crash interrupted: a forgetting, unfinished vector writes, journalled commands, jobs."""
         await self.in_thread(forget.resume, self)
+        left = await self.in_thread(upkeep.leftovers, self.home, 0.0)
+        if left:
+            await self.in_thread(upkeep.remove, left)
+            log.warning("removed %d half-written files of processes that were killed", len(left))
         swept = await self.in_thread(self.vectors.sweep, self.database)
         if swept:
             log.warning("removed %d vectors of runs that were never committed", swept)

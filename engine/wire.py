@@ -128,6 +128,10 @@ class Client:
             raise EngineUnavailable(message, "End it with `rollcall engine stop`; its jobs go on with the new one.")
         self._checked = True
 
+    def forget_check(self) -> None:
+        """Look again whether an engine runs before the next call: the one we knew went away."""
+        self._checked = False
+
     def _request(self, method: str, path: str, body: dict[str, Any] | None, timeout: float | None = None) -> dict[str, Any]:
         connection = _UnixConnection(self._path, timeout)
         try:

@@ -7,10 +7,10 @@ from typing import Any
 
 from store.database import Database, Transaction, now
 
-_PERSON = """SELECT person_id, p.show_id, s.slug AS show, called AS name, kind, aliases, p.created_at, archived, featured
+_PERSON = """SELECT person_id, p.show_id, s.slug AS show, called AS name, kind, p.aliases, p.created_at, archived, featured
     FROM person p JOIN called USING (person_id) JOIN "show" s USING (show_id) WHERE erased_at IS NULL AND merged_into IS NULL"""
 
-_EPISODE = """SELECT episode_id, e.show_id, s.slug AS show, season, number, e.title, kind, path, media_digest, bytes, duration_us,
+_EPISODE = """SELECT episode_id, e.show_id, s.slug AS show, season, number, e.title, air_date, kind, path, media_digest, bytes, duration_us,
     duration_us / 1e6 AS duration_s, fps, width, height, active_run_id, added_at FROM episode e JOIN "show" s USING (show_id)"""
 
 
@@ -24,7 +24,7 @@ def add_show(transaction: Transaction, slug: str, title: str) -> int:
 def shows(database: Database, after: int, limit: int) -> list[dict[str, Any]]:
     """Shows with the number of their episodes and people, by id."""
     return database.rows(
-        """SELECT show_id, slug, title, created_at,
+        """SELECT show_id, slug, title, aliases, created_at,
            (SELECT count(*) FROM episode e WHERE e.show_id = s.show_id) AS episodes,
            (SELECT count(*) FROM person p WHERE p.show_id = s.show_id AND erased_at IS NULL) AS people
            FROM "show" s WHERE show_id > ? ORDER BY show_id LIMIT ?""",
@@ -33,8 +33,19 @@ def shows(database: Database, after: int, limit: int) -> list[dict[str, Any]]:
 
 
 def find_show(database: Database, reference: str) -> dict[str, Any] | None:
-    """A show by id or slug."""
-    return database.row('SELECT show_id, slug, title, created_at FROM "show" WHERE slug = ? OR show_id = ?', [reference, _id(reference)])
+    """A show by id, slug, or another name it goes by."""
+    return database.row(
+        """SELECT show_id, slug, title, aliases, created_at FROM "show"
+           WHERE slug = ? OR show_id = ? OR list_contains(list_transform(aliases, lambda a: lower(a)), lower(?))
+           ORDER BY slug = ? DESC, show_id = ? DESC, show_id""",
+        [reference, _id(reference), reference, reference, _id(reference)],
+    )
+
+
+def edit(transaction: Transaction, table: str, key: str, row_id: int, values: dict[str, Any]) -> None:
+    """Change columns of a show or an episode."""
+    columns = ", ".join(f"{name} = ?" for name in values)
+    transaction.execute(f'UPDATE "{table}" SET {columns} WHERE {key} = ?', [*values.values(), row_id])
 
 
 def add_episode(transaction: Transaction, show_id: int, media: dict[str, Any], **values: Any) -> int:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from pathlib import Path
 
 from store.atomic import atomic_write
+
+NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
+"""What a file is called; anything else is not one of ours."""
 
 
 class Media:
@@ -18,7 +23,9 @@ class Media:
         """Store bytes; returns their digest with the suffix, which `path` understands."""
         name = hashlib.sha256(data).hexdigest() + suffix
         target = self.path(name)
-        if not target.exists():
+        if target.exists():
+            os.utime(target)  # somebody is about to refer to it: the sweep leaves young files alone
+        else:
             atomic_write(target, data)
         return name
 

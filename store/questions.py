@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
 from store.database import Database, Transaction, now
 
+MANY = 1_000_000
+"""More items than any queue has."""
+
 
 def items(database: Database, run_id: int) -> list[dict[str, Any]]:
-    """Queue items of a run, best first: at_risk_s and item."""
-    rows = database.rows("SELECT at_risk_s, item FROM queue_item WHERE run_id = ? ORDER BY rank", [run_id])
-    return [{**row, "item": json.loads(row["item"])} for row in rows]
+    """Queue items of a run, best first: at_risk_s and item (JSON text)."""
+    return database.rows("SELECT at_risk_s, item FROM queue_item WHERE run_id = ? ORDER BY rank", [run_id])
+
+
+def count(database: Database, episode_ids: list[int]) -> int:
+    """Queue items of some episodes, those answered since the last settling among them."""
+    wanted = ", ".join(str(int(one)) for one in episode_ids) or "NULL"
+    found = database.row(f"SELECT count(*) AS n FROM queue_item q JOIN episode e ON e.active_run_id = q.run_id WHERE e.episode_id IN ({wanted})")
+    assert found is not None
+    return int(found["n"])
 
 
 def waiting(database: Database, limit: int) -> list[int]:
@@ -88,8 +97,20 @@ def suggestions(
     )
 
 
-def facts_of_tracks(database: Database, run_id: int, track_ids: list[int]) -> dict[int, dict[str, Any]]:
+def facts_of_tracks(database: Database, track_ids: list[int]) -> dict[int, dict[str, Any]]:
     """track -> quality, height_px, mixed and chip."""
     wanted = ", ".join(str(int(one)) for one in track_ids) or "NULL"
-    rows = database.rows(f"SELECT track_id, quality, height_px, mixed, chip FROM track WHERE run_id = ? AND track_id IN ({wanted})", [run_id])
+    rows = database.rows(f"SELECT track_id, quality, height_px, mixed, chip FROM track WHERE track_id IN ({wanted})")
     return {row["track_id"]: row for row in rows}
+
+
+def names(database: Database, people: set[int]) -> dict[int, str]:
+    """What some people are called."""
+    wanted = ", ".join(str(int(one)) for one in people) or "NULL"
+    return {row["person_id"]: row["called"] for row in database.rows(f"SELECT person_id, called FROM called WHERE person_id IN ({wanted})")}
+
+
+def settled(database: Database, run_id: int) -> int:
+    """The newest decision a run's queue knows."""
+    found = database.row("SELECT settled_seq FROM run WHERE run_id = ?", [run_id])
+    return int(found["settled_seq"]) if found else 0

@@ -190,6 +190,100 @@ def faces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[
     )
 
 
+_PIECES = """SELECT t.run_id, t.track_id, a.start_us, a.end_us, t.shot, a.person_id, a.cluster_id, a.score AS probability, a.label_source,
+           CASE WHEN a.start_us <= t.start_us AND a.end_us >= t.end_us THEN t.faces ELSE (
+               SELECT count(*) FROM detection d
+               WHERE d.run_id = t.run_id AND d.track_id = t.track_id AND d.t_us >= a.start_us AND d.t_us < a.end_us) END AS faces,
+           t.score, t.height_px, t.quality, t.mixed, CASE WHEN b.t_us >= a.start_us AND b.t_us < a.end_us THEN t.chip END AS chip
+    FROM track t JOIN assignment a ON a.run_id = t.run_id AND a.track_id = t.track_id
+    JOIN detection b ON b.run_id = t.run_id AND b.detection_id = t.best_detection_id
+    WHERE t.run_id = ? AND a.run_id = ? AND b.run_id = ? AND NOT a.excluded"""
+"""A row for every stretch of a track that carries one label: the one place that knows how tracks and labels meet for exports. What is no face is
+left out; a picture goes with the stretch it was taken in."""
+
+
+def pieces(database: Database, run_id: int) -> list[dict[str, Any]]:
+    """All stretches of tracks of a run with the person in force, in time order; person_id None: unidentified."""
+    return database.rows(
+        f"""SELECT q.* EXCLUDE (run_id), p.called AS person FROM ({_PIECES}) q LEFT JOIN called p ON p.person_id = q.person_id
+            ORDER BY q.start_us, q.track_id""",
+        [run_id] * 3,
+    )
+
+
+def piece_faces(database: Database, run_id: int) -> pa.Table:
+    """All faces of tracks with the person in force: t_us, track_id, person_id, x1, y1, x2, y2 (normalised), score, piece_start_us, piece_end_us;
+    in time order."""
+    return database.arrow(
+        f"""SELECT d.t_us, d.track_id, q.person_id, d.x1, d.y1, d.x2, d.y2, d.score, q.start_us AS piece_start_us, q.end_us AS piece_end_us
+            FROM detection d JOIN ({_PIECES}) q ON q.track_id = d.track_id AND d.t_us >= q.start_us AND d.t_us < q.end_us
+            WHERE d.run_id = ? ORDER BY d.t_us, d.track_id""",
+        [run_id] * 4,
+    )
+
+
+def is_settled(database: Database, run_id: int) -> bool:
+    """Whether the totals of a run know of every decision about it."""
+    found = database.row(
+        """SELECT settled_seq >= 0 AND settled_seq >= (SELECT coalesce(max(rev), 0) FROM assignment a WHERE a.run_id = r.run_id) AS settled
+           FROM run r WHERE run_id = ?""",
+        [run_id],
+    )
+    return found is None or bool(found["settled"])
+
+
+def shots(database: Database, run_id: int) -> list[dict[str, Any]]:
+    """Shots of a run in time order."""
+    return database.rows("SELECT shot, start_us, end_us, thread FROM shot WHERE run_id = ? ORDER BY shot", [run_id])
+
+
+def observed_between(database: Database, run_id: int, start_us: int, end_us: int) -> list[str]:
+    """Keys of the observe artefacts of a run that saw a stretch of time, its segments' overlap included."""
+    found = database.rows(
+        "SELECT observe_key FROM segment WHERE run_id = ? AND start_us <= ? AND end_us >= ? ORDER BY segment", [run_id, end_us, start_us]
+    )
+    return [row["observe_key"] for row in found]
+
+
+def portraits(database: Database, person_id: int, limit: int) -> list[dict[str, Any]]:
+    """Tracks that show a person best (active runs), those people decided first."""
+    return database.rows(
+        """SELECT t.track_id, t.episode_id, t.chip, t.start_us, t.quality, a.label_source, p.called AS person
+           FROM assignment a JOIN called p USING (person_id) JOIN episode e ON e.active_run_id = a.run_id
+           JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
+           WHERE a.person_id = ? AND NOT a.excluded AND t.chip IS NOT NULL AND NOT t.mixed
+           QUALIFY row_number() OVER (PARTITION BY t.track_id ORDER BY a.start_us) = 1
+           ORDER BY a.label_source = 'machine', t.quality DESC, t.track_id LIMIT ?""",
+        [person_id, limit],
+    )
+
+
+def beside(database: Database, run_id: int, track_id: int, start_us: int, end_us: int) -> list[dict[str, Any]]:
+    """Tracks in the picture together with a stretch of one: track_id, person_id, person, seconds; most seconds first."""
+    return database.rows(
+        """SELECT o.track_id, a.person_id, p.called AS person,
+                  sum(greatest(0, least(a.end_us, t.end_us, ?) - greatest(a.start_us, t.start_us, ?))) / 1e6 AS seconds
+           FROM track t JOIN track o ON o.run_id = t.run_id AND o.shot = t.shot AND o.track_id <> t.track_id
+           JOIN assignment a ON a.run_id = o.run_id AND a.track_id = o.track_id LEFT JOIN called p USING (person_id)
+           WHERE t.run_id = ? AND t.track_id = ? AND NOT a.excluded GROUP BY o.track_id, a.person_id, p.called HAVING seconds > 0
+           ORDER BY seconds DESC, o.track_id LIMIT 24""",
+        [end_us, start_us, run_id, track_id],
+    )
+
+
+def face(database: Database, run_id: int, detection_id: int) -> dict[str, Any] | None:
+    """When a detection was made, and how good a face it is."""
+    return database.row("SELECT t_us, quality FROM detection WHERE run_id = ? AND detection_id = ?", [run_id, detection_id])
+
+
+def face_at(database: Database, run_id: int, track_id: int, t_us: int) -> dict[str, Any] | None:
+    """The face of a track nearest to a time."""
+    return database.row(
+        "SELECT t_us, x1, y1, x2, y2 FROM detection WHERE run_id = ? AND track_id = ? ORDER BY abs(t_us - ?), detection_id LIMIT 1",
+        [run_id, track_id, t_us],
+    )
+
+
 def clusters(database: Database, run_id: int, after: int, limit: int) -> list[dict[str, Any]]:
     """Clusters of a run as decisions left them, with the person most of each is labelled, by id (the machine's are by seconds, most first)."""
     return database.rows(
@@ -283,6 +377,29 @@ def screen_time(database: Database, run_id: int) -> list[dict[str, Any]]:
     )
 
 
+def season_time(database: Database, show_id: int, season: int | None) -> list[dict[str, Any]]:
+    """Totals of all analysed episodes of a show or of one season, episode by episode, most seen first."""
+    return database.rows(
+        """SELECT e.season, e.number, e.episode_id, e.title, e.duration_us / 1e6 AS duration_s, t.run_id, t.person_id, p.called AS name, p.kind,
+                  visual_s, visual_low_s, visual_high_s, solo_s, solo_low_s, solo_high_s, tracks, faces, confidence
+           FROM episode e JOIN screen_time t ON t.episode_id = e.episode_id AND t.run_id = e.active_run_id JOIN called p USING (person_id)
+           WHERE e.show_id = ? AND (? IS NULL OR e.season = ?)
+           ORDER BY e.season NULLS LAST, e.number NULLS LAST, e.episode_id, visual_s DESC, t.person_id""",
+        [show_id, season, season],
+    )
+
+
+def analysed_episodes(database: Database, show_id: int, season: int | None) -> list[dict[str, Any]]:
+    """Episodes of a show or of one season that have an active run, in their order, with the models and unidentified seconds of it."""
+    return database.rows(
+        """SELECT e.episode_id, e.season, e.number, e.title, e.duration_us / 1e6 AS duration_s, e.media_digest, r.run_id, r.unidentified_s,
+                  r.models->>'detector' AS detector, r.models->>'embedder' AS embedder
+           FROM episode e JOIN run r ON r.run_id = e.active_run_id WHERE e.show_id = ? AND (? IS NULL OR e.season = ?)
+           ORDER BY e.season NULLS LAST, e.number NULLS LAST, e.episode_id""",
+        [show_id, season, season],
+    )
+
+
 def co_presence(database: Database, run_id: int) -> list[dict[str, Any]]:
     """Seconds two people are seen together, most first."""
     return database.rows("SELECT person_a, person_b, seconds FROM co_presence WHERE run_id = ? ORDER BY seconds DESC, person_a, person_b", [run_id])
@@ -323,6 +440,31 @@ def gallery_tracks(database: Database, show_id: int, space: str, without_episode
            ORDER BY v.vector_id""",
         [show_id, space, without_episode],
     )
+
+
+def pictures_in_use(database: Database) -> set[str]:
+    """File names of all pictures something refers to: tracks, picked faces, people, and decisions about them."""
+    rows = database.arrow(
+        """SELECT DISTINCT chip FROM (SELECT chip FROM track UNION ALL SELECT chip FROM facebank UNION ALL SELECT featured FROM person
+           UNION ALL SELECT parameters->>'chip' FROM decision) WHERE chip IS NOT NULL"""
+    )
+    return set(rows["chip"].to_pylist())
+
+
+def pictures_of_episode(database: Database, episode_id: int) -> set[str]:
+    """File names of the pictures of an episode's tracks."""
+    return {row["chip"] for row in database.rows("SELECT DISTINCT chip FROM track WHERE episode_id = ? AND chip IS NOT NULL", [episode_id])}
+
+
+def artefacts_in_use(database: Database) -> set[tuple[str, str]]:
+    """(kind, key) of all stage results committed runs were made of."""
+    found: set[tuple[str, str]] = set()
+    for row in database.rows("SELECT stages FROM run WHERE state = 'committed'"):
+        stages = json.loads(row["stages"])
+        found.add(("identify", stages["identify"]))
+        for observe_key, track_key in stages["segments"]:
+            found |= {("observe", observe_key), ("track", track_key)}
+    return found
 
 
 def remove_episode(transaction: Transaction, episode_id: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from store.database import Database, Transaction, now
@@ -40,6 +41,12 @@ def jobs(database: Database, state: str | None, before: int | None, limit: int) 
 def unfinished_jobs(database: Database) -> list[dict[str, Any]]:
     """Jobs that wait or were running when the engine ended, oldest first."""
     return [_parsed(row) for row in database.rows(f"{_JOB} WHERE state IN ('queued', 'running') ORDER BY job_id")]
+
+
+def oldest_open_job(database: Database) -> datetime | None:
+    """When the oldest analysis was asked for that waits, runs, or can be taken up again; UTC."""
+    found = database.row("SELECT min(created_at) AS at FROM job WHERE kind = 'analyse' AND state <> 'done'")
+    return found["at"].replace(tzinfo=UTC) if found and found["at"] else None
 
 
 def start_job(database: Database, job_id: int) -> None:
@@ -107,6 +114,11 @@ def exports_of_runs(database: Database, runs: list[int]) -> list[dict[str, Any]]
 def forget_exported(transaction: Transaction, names: list[str]) -> None:
     """Drop the records of files that are removed, by name: the workspace may have moved since."""
     transaction.execute("DELETE FROM export WHERE list_contains(?, regexp_extract(path, '[^/]*$'))", [names])
+
+
+def export(database: Database, export_id: int) -> dict[str, Any] | None:
+    """One exported file."""
+    return database.row("SELECT * FROM export WHERE export_id = ?", [export_id])
 
 
 def exports(database: Database, episode_id: int | None, before: int | None, limit: int) -> list[dict[str, Any]]:

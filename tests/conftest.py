@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.wire import Client
+from tests.agents import Analysed, analyse
 
 
 def _folder(variable: str) -> Path:
@@ -31,8 +32,31 @@ def weights() -> Path:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """Asynchronous tests run on asyncio, as the screens do."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with an analysed episode, made once; tests work on copies."""
+    from tests.screens import make_library
+
+    folder = tmp_path_factory.mktemp("library")
+    (folder / "clips").mkdir()
+    make_library(folder / "home", folder / "clips")
+    return folder / "home"
+
+
+@pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     """A client of an empty workspace; its engine is started on first use and ended afterwards."""
     made = Client(tmp_path / "home", "person:tester")
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
+    """A made episode of thirteen seconds, analysed so that everybody in it is taken for one person; its workspace is copied, never used."""
+    return analyse(tmp_path_factory.mktemp("analysed"))

@@ -57,7 +57,7 @@ class Bench:
         """Invoke an operation as every surface does."""
         op = registry.find(name)
         who, typed = policy.Actor.parse(actor), registry.validate(op, parameters)
-        policy.authorise(who, op)
+        policy.authorise(self.engine, who, op, parameters)
         context = Context(self.engine, who, key or registry.uuid.uuid4().hex)
         result: Any = op.run(context, typed)
         return result.model_dump(mode="json")  # type: ignore[no-any-return]

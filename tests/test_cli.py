@@ -244,6 +244,6 @@ def test_removed_episode_takes_its_unknowns_with_it_and_leaves_the_file(tmp_path
     rollcall("episode", "remove", "1")
     assert rollcall.json("person", "list")["rows"] == []
     health = rollcall.json("health", "show")
-    assert (health["problems"], health["artefact_bytes"]) == ([], 0)
+    assert (health["problems"], health["artefact_bytes"], health["sizes"]["media"]) == ([], 0, 0)
     assert episodes[1][0].exists()
     rollcall("engine", "stop")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import Conflict
 from engine.wire import Client
 from store.commit_point import COMMIT_POINTS
 from tests import contents
@@ -113,6 +114,43 @@ def test_kill_at_random_moments(tmp_path: Path, clip: Path, undisturbed: dict[st
         if kills >= RANDOM_KILLS:
             return
     raise AssertionError(f"only {kills} kills met a running analysis")
+
+
+@pytest.mark.slow
+def test_no_acknowledged_decision_is_lost_to_kills(tmp_path: Path, clip: Path) -> None:
+    """People decide while analyses run under one new setting after the other and the engine is killed: whatever was answered is there, and true."""
+    home, moments = tmp_path / "home", random.Random(11)
+    assert run(home, clip).returncode == 0
+    client = Client(home, "person:tester")
+    acknowledged: dict[int, str] = {}
+    kills = 0
+    for attempt in range(3):
+        command = [sys.executable, "-m", "tools.cli", "--home", str(home), "run", str(clip), "--json", *FLAGS, "--set", f"track.picks={3 + attempt}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            for number in range(3):
+                try:
+                    rows = client.call("track_list", {"episode": "1"})["rows"]
+                    name = f"P{attempt}{number}"
+                    done = client.call("track_assign", {"tracks": [moments.choice(rows)["ref"]], "person": name, "create": True})
+                except Conflict:
+                    continue  # the run was replaced between looking and deciding; nothing was promised
+                acknowledged[done["batch"]] = name
+                kills += _kill_one(client, running, moments, worker=False)
+            _, err = running.communicate(timeout=200)
+        assert running.returncode == 0, err
+    assert kills >= 3, f"only {kills} kills met a running analysis"
+    listed = {row["batch"]: row for row in client.call("decision_list", {"limit": 1000})["rows"] if row["verb"] == "assign"}
+    assert set(acknowledged) <= set(listed)
+    assert all(listed[batch]["stands"] for batch in acknowledged)
+    lost = {row["decision_id"] for row in client.call("decision_lost", {"episode": "1"})["rows"]}
+    newest: dict[str, str] = {}
+    for row in client.call("track_list", {"episode": "1"})["rows"]:
+        newest[row["ref"]] = row["person"]
+    shown = set(newest.values())
+    last = max(acknowledged)
+    assert acknowledged[last] in shown or listed[last]["decision_id"] in lost
+    assert client.call("health_show")["problems"] == []
+    client.stop()
 
 
 def _kill_one(client: Client, running: subprocess.Popen[str], moments: random.Random, *, worker: bool) -> int:

@@ -152,7 +152,9 @@ def test_decisions_below_the_bar_are_unknown() -> None:
     assert {row["candidate"] for row in decided[1:]} == {NEW, UNIDENTIFIED}
 
 
-@pytest.mark.parametrize("values", [{"exemplars": 1}, {"unknown_prior": 0.95}, {"accept_probability": 0.9999}, {"person_quality": 0.9}])
+@pytest.mark.parametrize(
+    "values", [{"exemplars": 1}, {"unknown_prior": 0.95}, {"accept_probability": 0.9999}, {"person_quality": 0.9, "person_score": 1.0}]
+)
 def test_every_setting_is_read(values: dict[str, float]) -> None:
     made = world(9, poor=0.4)
     found, clusters = clustered(made)
@@ -164,6 +166,23 @@ def test_every_setting_is_read(values: dict[str, float]) -> None:
 
     before, after = answer(SETTINGS), answer(other)
     assert not (before[0].equals(after[0]) and before[1].equals(after[1]))
+
+
+def test_a_poor_face_that_is_surely_one_and_nobody_elses_is_a_person() -> None:
+    made = world(9, poor=0.4)
+    found, clusters = clustered(made)
+    poor = SETTINGS.model_copy(update={"person_quality": 1.0})
+    posterior = match(made.episode, clusters, found, gallery(made, []), CALIBRATION, poor)
+
+    doubtful = clusters.membership.set_column(2, "probability", pa.array(np.full(clusters.membership.num_rows, 0.6, np.float32)))
+
+    def people(of: Clustering = clusters, **values: float) -> int:
+        decided = decide(made.episode, of, posterior, poor.model_copy(update=values))
+        return int((decided["candidate"].to_numpy() == NEW).sum())
+
+    assert people() > 0
+    assert people(person_faces=10_000) == people(person_score=0.9) == 0
+    assert people(replace(clusters, membership=doubtful)) == 0 < people(replace(clusters, membership=doubtful), person_membership=0.5)
 
 
 def members(rows: list[tuple[int, int, float]]) -> pa.Table:

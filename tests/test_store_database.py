@@ -143,7 +143,7 @@ def test_older_store_is_migrated_after_a_backup(tmp_path: Path, monkeypatch: pyt
     database = Database(tmp_path)
     _add_show(database, "k1")
     database.close()
-    later = [*migrations.steps(), (len(migrations.steps()) + 1, "ALTER TABLE \"show\" ADD COLUMN network VARCHAR DEFAULT 'none'")]
+    later = [*migrations.steps(), (migrations.steps()[-1][0] + 1, "ALTER TABLE \"show\" ADD COLUMN network VARCHAR DEFAULT 'none'")]
     monkeypatch.setattr(migrations, "steps", lambda: later)
     database = Database(tmp_path)
     assert database.rows('SELECT slug, network FROM "show"') == [{"slug": "show", "network": "none"}]
@@ -157,7 +157,7 @@ def test_older_store_is_migrated_after_a_backup(tmp_path: Path, monkeypatch: pyt
 
 def test_failed_migration_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Database(tmp_path).close()
-    bad = [*migrations.steps(), (len(migrations.steps()) + 1, 'ALTER TABLE "show" ADD COLUMN network VARCHAR; SELECT * FROM nowhere')]
+    bad = [*migrations.steps(), (migrations.steps()[-1][0] + 1, 'ALTER TABLE "show" ADD COLUMN network VARCHAR; SELECT * FROM nowhere')]
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "steps", lambda: bad)
         with pytest.raises(duckdb.Error):

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.config import ObserveSettings
 from engine.models.base import Faces, Image
-from engine.vision.detect import FULL, SMALL, FaceFinder
+from engine.vision.detect import FULL, NOT_RUN, SMALL, FaceFinder
 from tests.footage import Still
 
 Box = tuple[float, float, float, float]
@@ -24,25 +24,30 @@ class Spotter:
     name: str = "spotter"
     digest: str = "0"
     min_size: int = 64
+    sure_px: int = 32
     sizes: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=lambda: [0.8] * 9)
 
     def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
         height, width = image.shape[:2]
         self.sizes.append(max(height, width))
         boxes = np.array(self.faces, np.float32).reshape(-1, 4) * np.array([width, height, width, height], np.float32)
         tall = boxes[:, 3] - boxes[:, 1]
-        boxes = boxes[(tall >= self.least_px) & (tall <= self.most_px)]
+        seen = (tall >= self.least_px) & (tall <= self.most_px)
+        boxes, scores = boxes[seen], np.array(self.scores[: len(seen)], np.float32)[seen]
         centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
-        return Faces(boxes, np.full(len(boxes), 0.8, np.float32), np.repeat(centres, 5, axis=1))
+        return Faces(boxes, scores, np.repeat(centres, 5, axis=1))
 
 
 BIG, SMALL_FACE, HUGE = (0.1, 0.1, 0.3, 0.5), (0.7, 0.7, 0.73, 0.75), (0.2, 0.0, 0.8, 1.0)
 SETTINGS = ObserveSettings(full_every_s=1.0)
 
 
-def frames(count: int, step_us: int = 166_667) -> list[Still]:
-    picture = np.zeros((720, 1280, 3), np.uint8)
-    return [Still(picture, i * step_us) for i in range(count)]
+def frames(count: int, step_us: int = 166_667, *, still: bool = False) -> list[Still]:
+    """Pictures all of which changes from one to the next, or nothing of which does but grain."""
+    random = np.random.default_rng(1)
+    shades = [0 if still else 40 * (i % 5) for i in range(count)]
+    return [Still(random.integers(shade, shade + 25, (720, 1280, 3), np.uint8), i * step_us) for i, shade in enumerate(shades)]
 
 
 def test_a_steady_face_costs_small_looks_only() -> None:
@@ -99,3 +104,44 @@ def test_the_detectors_smallest_size_is_respected() -> None:
 def test_every_look_is_full_when_asked() -> None:
     finder = FaceFinder(Spotter([BIG]), ObserveSettings(full_every_s=0))
     assert [finder.look(frame, False).kind for frame in frames(4)] == [FULL] * 4
+
+
+def test_in_a_still_picture_faces_are_followed_at_the_size_they_need() -> None:
+    spotter = Spotter([BIG], least_px=8)  # 0.4 of the height: 32 px in a picture 160 wide
+    finder = FaceFinder(spotter, SETTINGS)
+    looks = [finder.look(frame, False) for frame in frames(19, still=True)]
+    assert [look.kind for look in looks] == [FULL, *[SMALL] * 17, FULL], "and full looks are three seconds apart"
+    assert spotter.sizes == [320, 640, *[160] * 17, 160, 640]
+    spotter.faces = [BIG, SMALL_FACE]
+    spotter.sizes.clear()
+    picture = frames(1, still=True)[0].picture
+    picture[504:540, 896:934] = 200
+    assert len(finder.look(Still(picture, 19 * 166_667), False).faces.scores) == 2
+    assert spotter.sizes[0] == 320, "something new came into the picture"
+
+
+def test_in_a_still_picture_without_faces_the_detector_rests() -> None:
+    spotter = Spotter([])
+    finder = FaceFinder(spotter, SETTINGS)
+    looks = [finder.look(frame, False) for frame in frames(18, still=True)]
+    assert [look.kind for look in looks] == [FULL, *[NOT_RUN] * 17]
+    moving = FaceFinder(Spotter([]), ObserveSettings(still_below=0))
+    assert NOT_RUN not in {moving.look(frame, False).kind for frame in frames(18, still=True)}
+
+
+def test_a_face_lost_in_the_least_picture_is_followed_in_larger_ones() -> None:
+    spotter = Spotter([BIG], least_px=40)  # needs more than it says
+    finder = FaceFinder(spotter, ObserveSettings(full_every_s=100))
+    looks = [finder.look(frame, False) for frame in frames(5, still=True)]
+    assert all(len(look.faces.scores) == 1 for look in looks)
+    assert spotter.sizes == [320, 640, 160, 640, 192, 192, 192], "once bitten"
+
+
+def test_an_unsure_face_that_comes_and_goes_is_no_news() -> None:
+    spotter = Spotter([BIG, (0.5, 0.1, 0.7, 0.5)], scores=[0.8, 0.35])
+    finder = FaceFinder(spotter, ObserveSettings(full_every_s=100))
+    stills, kinds = frames(6), []
+    for i, still in enumerate(stills):
+        spotter.faces = spotter.faces[:1] if i % 2 else [BIG, (0.5, 0.1, 0.7, 0.5)]
+        kinds.append(finder.look(still, False).kind)
+    assert kinds == [FULL, *[SMALL] * 5]

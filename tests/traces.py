@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,7 @@ class Looking:
             return hashlib.sha256(value).hexdigest() in self.pictures
         if isinstance(value, (list, tuple)) and value and isinstance(value[0], float):
             return self.in_matrix(np.array([value], np.float32))
-        text = str(value).casefold()
-        text += text.encode().decode("unicode_escape", "ignore").casefold() if "\\u" in text else ""
+        text = re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), str(value)).casefold()
         return any(name in text for name in self.names) or any(digest in text for digest in self.pictures)
 
     def in_matrix(self, matrix: np.ndarray) -> bool:
@@ -56,7 +56,8 @@ class Looking:
             return any(self.in_matrix(part) for part in np.load(path).values())
         if path.suffix in (".jpg", ".jsonl", ".txt", ".csv", ".json") or path.name.startswith("engine.log"):
             data = path.read_bytes()
-            return self.in_value(data) or self.in_value(data.decode("utf-8", "ignore")) or self.in_value(name)
+            words = "" if path.suffix == ".jpg" else data.decode("utf-8", "ignore")
+            return self.in_value(data) or self.in_value(words) or self.in_value(name)
         return False
 
     def in_bytes(self, data: bytes) -> bool:

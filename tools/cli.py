@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import wire
-from engine.errors import RollcallError, from_dict
+from engine.errors import BadInput, RollcallError, from_dict
 from engine.platform import default_home
 from engine.version import VERSION
 from tools import arguments, render
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--home", type=Path, default=None, help="The workspace (else ROLLCALL_HOME, else the platform's data folder).")
     parser.add_argument("--actor", default=None, help="Act as person:NAME, agent:NAME or script:NAME.")
     parser.add_argument("--version", action="version", version=f"rollcall {VERSION}")
-    nouns = parser.add_subparsers(dest="noun", metavar="COMMAND", required=True)
+    nouns = parser.add_subparsers(dest="noun", metavar="COMMAND")
 
     run = nouns.add_parser("run", help="Add a video and analyse it, with live progress.")
     operations = wire.operations()
@@ -62,6 +62,23 @@ def build_parser() -> argparse.ArgumentParser:
     engine.add_argument("action", choices=["run", "start", "stop", "status"], help="`run` stays in the foreground.")
     engine.add_argument("--json", action="store_true", help="Print JSON.")
     engine.set_defaults(command=run_engine)
+
+    mcp = nouns.add_parser("mcp", help="Serve agents over MCP on stdin and stdout.")
+    mcp.add_argument("--agent", metavar="NAME", default="mcp", help="The name its changes are signed with, and under which its limits are set.")
+    mcp.add_argument(
+        "--toolsets", metavar="NAMES", help="Comma-separated: review (the default), curation, catalog, voice, export, live, admin; or all."
+    )
+    mcp.add_argument("--tools", metavar="NAMES", help="Single tools, comma-separated; alone or besides the toolsets.")
+    mcp.add_argument("--read-only", action="store_true", help="Offer nothing that changes anything.")
+    mcp.add_argument("--list", action="store_true", help="Print the tools that would be offered, and end.")
+    mcp.add_argument("--token", action="store_true", help="Print the token with which this agent is served over HTTP (see agents.port), and end.")
+    mcp.set_defaults(command=run_mcp)
+
+    op = nouns.add_parser("op", help="Run any operation with its parameters as JSON, for scripts.")
+    op.add_argument("operation", metavar="NAME", choices=sorted(operations), help="For instance track_list.")
+    op.add_argument("--json", dest="parameters", metavar="JSON", default="{}", help="Its parameters as one JSON object; - reads them from stdin.")
+    op.add_argument("--key", default=None, help="Under this key a repeat of a change is recognised, and gets the first answer.")
+    op.set_defaults(command=run_op, json=True)
 
     arguments.add_operations(nouns, operations)
     return parser
@@ -89,6 +106,16 @@ def run_video(client: wire.Client, given: argparse.Namespace) -> int:
     else:
         _print(render.totals(client.call("totals_show", {"episode": episode_id})))
     return 0
+
+
+def run_screens(client: wire.Client, given: argparse.Namespace) -> int:
+    """The terminal screens."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        _say("The screens need a terminal. `rollcall --help` lists the commands for scripts.")
+        return 2
+    from app.app import run
+
+    return run(client.home, client.actor)
 
 
 def run_demo(client: wire.Client, given: argparse.Namespace) -> int:
@@ -130,6 +157,26 @@ def run_engine(client: wire.Client, given: argparse.Namespace) -> int:
     return 0
 
 
+def run_mcp(client: wire.Client, given: argparse.Namespace) -> int:
+    """Serve agents over a pipe."""
+    from tools.mcp import stdio
+
+    return stdio.run(client, given)
+
+
+def run_op(client: wire.Client, given: argparse.Namespace) -> int:
+    """Run an operation as a script gives it: JSON in, JSON out."""
+    text = sys.stdin.read() if given.parameters == "-" else given.parameters
+    try:
+        parameters = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"The parameters are not JSON: {error}.", "Write --json '{\"name\": value}'.") from error
+    if not isinstance(parameters, dict):
+        raise BadInput("The parameters are not a JSON object.", "Write --json '{\"name\": value}'.")
+    _print(json.dumps(client.call(given.operation, parameters, idem_key=given.key)))
+    return 0
+
+
 def run_operation(client: wire.Client, given: argparse.Namespace) -> int:
     """Run one operation and show its result."""
     name = given.operation
@@ -152,11 +199,27 @@ def _readable(name: str, result: dict[str, Any]) -> str:
     return render.details(result)
 
 
+def _screens_wanted(argv: list[str]) -> argparse.Namespace | None:
+    """What `rollcall` alone was given (its own flags and nothing else): the parser of every command is not built for it, which would take half
+    of the time until the screens are there."""
+    values = iter(argv)
+    given: dict[str, Any] = {"home": None, "actor": None, "noun": None}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if name not in ("--home", "--actor"):
+            return None
+        text = text if equals else next(values, "")
+        if not text:
+            return None
+        given[name[2:]] = Path(text) if name == "--home" else text
+    return argparse.Namespace(**given)
+
+
 def main(argv: list[str] | None = None) -> None:
     """The console script."""
-    given = build_parser().parse_args(argv)
+    given = _screens_wanted(sys.argv[1:] if argv is None else argv) or build_parser().parse_args(argv)
     home = (given.home or default_home()).expanduser().absolute()
-    command = getattr(given, "command", run_operation)
+    command = getattr(given, "command", run_operation if given.noun else run_screens)
     try:
         status = command(wire.Client(home, given.actor), given)
     except RollcallError as error:

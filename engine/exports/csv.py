@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pyarrow.csv
 
-from engine.exports.report import Report
+from engine.exports.content import Content
 
 
-def write(path: Path, report: Report) -> None:
-    """Write the rows with a header line."""
-    pyarrow.csv.write_csv(report.rows, path, pyarrow.csv.WriteOptions(quoting_style="needed", quoting_header="none"))
+def write(path: Path, content: Content) -> int:
+    """Write the rows with a header line; returns their number."""
+    pyarrow.csv.write_csv(content.rows, path, pyarrow.csv.WriteOptions(quoting_style="needed", quoting_header="none"))
+    return int(content.rows.num_rows)

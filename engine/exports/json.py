@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from engine.exports.report import Report
+from engine.exports.content import Content
 
 
-def write(path: Path, report: Report) -> None:
-    """Write `{"lineage": {...}, "rows": [...]}`."""
-    path.write_text(json.dumps({"lineage": report.lineage, "rows": report.rows.to_pylist()}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def write(path: Path, content: Content) -> int:
+    """Write `{"lineage": {...}, "rows": [...]}`; returns the number of rows."""
+    rows = content.rows.to_pylist()
+    path.write_text(json.dumps({"lineage": content.lineage, "rows": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return len(rows)

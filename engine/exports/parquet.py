@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from engine.exports.report import Report
+from engine.exports.content import Content
 
 
-def write(path: Path, report: Report) -> None:
-    """Write the rows, zstd-compressed."""
-    metadata = {b"rollcall": json.dumps(report.lineage, sort_keys=True).encode()}
-    pq.write_table(report.rows.replace_schema_metadata(metadata), path, compression="zstd")
+def write(path: Path, content: Content) -> int:
+    """Write the rows, zstd-compressed; returns their number."""
+    metadata = {b"rollcall": json.dumps(content.lineage, sort_keys=True).encode()}
+    pq.write_table(content.rows.replace_schema_metadata(metadata), path, compression="zstd")
+    return int(content.rows.num_rows)

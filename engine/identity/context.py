@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from engine.config import IdentitySettings
-from engine.identity.together import Together, boxes_of, iou
+from engine.identity.together import Together
 from engine.tables import BODY_DIMS, Episode
+from engine.vision.boxes import boxes_of, overlap
 
 Pairwise = Any
 """A symmetric scipy.sparse.csr_array, float32: most pairs are of different scenes and set-ups and have no such evidence."""
@@ -156,10 +157,10 @@ class _Places:
     def same(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
         """(rows, columns) IoU of two places of one camera set-up: medians across shots; inside a shot where one track ends and the other begins."""
         i, j = rows[:, None], columns[None, :]
-        across = iou(self.median[i], self.median[j])
+        across = overlap(self.median[i], self.median[j])
         wait = np.maximum(self.start[j] - self.end[i], self.start[i] - self.end[j])
         later = (self.start[j] > self.start[i])[..., None]
-        inside = iou(np.where(later, self.last[i], self.last[j]), np.where(later, self.first[j], self.first[i]))
+        inside = overlap(np.where(later, self.last[i], self.last[j]), np.where(later, self.first[j], self.first[i]))
         inside[(wait < 0) | (wait > RETURN_S)] = 0
         return np.where(self.shot[i] == self.shot[j], inside, across)
 

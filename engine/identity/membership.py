@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.config import IdentitySettings
 from engine.identity.constraints import Constraints
 from engine.identity.context import BLOCK
-from engine.identity.similarity import Evidence
+from engine.identity.similarity import Evidence, yielding
 
 ELSEWHERE = 0.05
 """Presence every cluster is given at any time, as a share of one track that is there."""
@@ -48,6 +48,7 @@ def scores(
     starts = np.searchsorted(label[members], np.arange(clusters))
     weight = np.maximum(found.trust, FLOOR).astype(np.float64)
     total = np.add.reduceat(weight[members], starts)
+    trusted = np.add.reduceat(weight[members] ** 2, starts) / total
     odds = np.empty((len(label), clusters))
     presence = np.empty((len(label), clusters))
     for start in range(0, len(label), BLOCK):
@@ -60,9 +61,11 @@ def scores(
         near = np.exp(-np.abs(middle[rows, None] - middle[members]) * NEARER / settings.scene_s)
         body = found.body[rows].toarray()[:, members]
         compared = np.add.reduceat((body != 0) * near, starts, axis=1)
-        odds[rows] = np.where(weights > FLOOR / 2, face / np.maximum(weights, FLOOR), -np.inf)
-        odds[rows] += np.add.reduceat(body * near, starts, axis=1) / np.maximum(compared, FLOOR)
-        odds[rows] += np.maximum.reduceat(found.thread[rows].toarray()[:, members], starts, axis=1)
+        faces = face / np.maximum(weights, FLOOR)
+        beside = np.add.reduceat(body * near, starts, axis=1) / np.maximum(compared, FLOOR)
+        beside += np.maximum.reduceat(found.thread[rows].toarray()[:, members], starts, axis=1)
+        beside = yielding(beside, faces, found.trust[rows, None] * trusted)
+        odds[rows] = np.where(weights > FLOOR / 2, faces + beside, -np.inf)
         presence[rows] = np.add.reduceat(near, starts, axis=1) - own + ELSEWHERE
     for first, second in (constraints.cannot.T, constraints.cannot.T[::-1]):
         known = label[second] >= 0

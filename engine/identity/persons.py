@@ -9,8 +9,8 @@ from scipy.optimize import linear_sum_assignment
 
 from engine.config import IdentitySettings
 from engine.identity.cluster import Clustering
-from engine.identity.together import boxes_of, iou
 from engine.tables import Episode
+from engine.vision.boxes import boxes_of, overlap
 
 NEW = -1
 UNIDENTIFIED = -2
@@ -47,7 +47,8 @@ def decide(episode: Episode, clustering: Clustering, posterior: pa.Table, settin
     best = np.zeros(clusters, np.float32)
     np.maximum.at(best, label, episode.tracks["quality"].to_numpy())
     faces = np.bincount(label, weights=episode.tracks["faces"].to_numpy(), minlength=clusters)
-    candidate = np.where((best >= settings.person_quality) & (faces > 1), NEW, UNIDENTIFIED).astype(np.int32)
+    seen = ((best >= settings.person_quality) & (faces > 1)) | _stand_out(episode, clustering, settings)
+    candidate = np.where(seen, NEW, UNIDENTIFIED).astype(np.int32)
     probability = np.zeros(clusters, np.float32)
     cluster, who, chance = (posterior[name].to_numpy() for name in ("cluster", "candidate", "probability"))
     probability[cluster[who == -1]] = chance[who == -1]
@@ -55,6 +56,18 @@ def decide(episode: Episode, clustering: Clustering, posterior: pa.Table, settin
     accepted[accepted] = chance[accepted] >= _largest(cluster[accepted], chance[accepted], clusters)[cluster[accepted]]
     candidate[cluster[accepted]], probability[cluster[accepted]] = who[accepted], chance[accepted]
     return pa.table([np.arange(clusters, dtype=np.int32), candidate, probability], schema=DECISION)
+
+
+def _stand_out(episode: Episode, clustering: Clustering, settings: IdentitySettings) -> NDArray[np.bool_]:
+    """(clusters,) those with a track that is surely a face, and surely nobody else's, however poor the picture."""
+    tracks, member = episode.tracks, clustering.membership
+    own = member["cluster"].to_numpy() == clustering.label[member["track"].to_numpy()]
+    sure = np.zeros(tracks.num_rows)
+    sure[member["track"].to_numpy()[own]] = member["probability"].to_numpy()[own]
+    track = (tracks["faces"].to_numpy() >= settings.person_faces) & (tracks["score"].to_numpy() >= settings.person_score)
+    standing = np.zeros(clustering.clusters.num_rows, bool)
+    standing[clustering.label[track & (sure >= settings.person_membership)]] = True
+    return standing
 
 
 def _largest(cluster: NDArray[np.int32], chance: NDArray[np.float32], clusters: int) -> NDArray[np.float32]:
@@ -95,7 +108,7 @@ def carry_over(previous: pa.Table, detections: pa.Table, membership: pa.Table, s
     for rows in np.split(order, np.flatnonzero(np.diff(old_track[order])) + 1):
         hit = by_time[slice(*np.searchsorted(time[by_time], [old_time[rows[0]] - 1, old_time[rows[-1]] + 1]))]
         path, near = _path(old_time[rows], old_boxes[rows], time[hit])
-        hit = hit[near & (iou(path, boxes[hit]) >= SAME_FACE_IOU)]
+        hit = hit[near & (overlap(path, boxes[hit]) >= SAME_FACE_IOU)]
         np.add.at(shared[:, person[rows[0]]], cluster[hit], own[hit])
     mine = np.bincount(cluster, weights=own, minlength=len(shared))
     shared[shared < settings.carry_share * np.minimum(mine[:, None], theirs)] = 0

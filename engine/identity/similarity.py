@@ -7,6 +7,7 @@ corrected by how near it is to strangers (the local scaling of CSLS, Conneau et 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from engine.config import IdentitySettings
 from engine.identity.constraints import NO_CONSTRAINTS, Constraints
 from engine.identity.context import BLOCK, Pairwise, body_evidence, thread_evidence
-from engine.identity.together import Together, seen_together
+from engine.identity.together import Together, seen_together, standing_still
 from engine.models.base import Calibration
 from engine.tables import Episode
 
@@ -26,6 +27,9 @@ GOOD = 0.5
 
 STRANGER_LOG_ODDS = -1.0
 """Two good faces with less than this are taken for strangers when hubs are measured."""
+
+OVERRULED = 0.5
+"""Share of what two trusted faces say against a pair that clothes and place can make up for."""
 
 NEGATIVES_TRIMMED = 0.05
 """Share of the most alike pairs seen together that is left out of the episode's own negatives: mirrors, photos and split screens."""
@@ -51,18 +55,21 @@ class Evidence:
     shift: float
 
     def alike(self) -> NDArray[np.float32]:
-        """(n, n) float32: face, clothes and place added up."""
+        """(n, n) float32: face, clothes and place added up. What speaks for a pair beside the faces cannot overrule faces that can be trusted and
+        speak against it: people share clothes and chairs."""
         total = self.face.copy()
-        for part in (self.body.tocoo(), self.thread.tocoo()):
-            total[part.row, part.col] += part.data
+        beside = (self.body + self.thread).tocoo()
+        face, trusted = self.face[beside.row, beside.col], self.trust[beside.row] * self.trust[beside.col]
+        total[beside.row, beside.col] += yielding(beside.data, face, trusted)
         return total
 
-    def log_odds(self) -> NDArray[np.float32]:
-        """(n, n) float32: all evidence of a pair, what was seen together taken off."""
-        total = self.alike()
-        rows, columns, cost = self.together.both_ways()
-        total[rows, columns] -= cost
-        return total
+
+def yielding(beside: NDArray[Any], face: NDArray[Any], trusted: NDArray[Any]) -> NDArray[Any]:
+    """What clothes and place say (log odds) where the faces are heard first: as far as these are trusted (0..1) and speak against a pair, no more
+    than a share of what they say is made up for."""
+    capped = np.minimum(beside, OVERRULED * np.abs(face))
+    result: NDArray[Any] = np.where((face < 0) & (beside > 0), trusted * capped + (1 - trusted) * beside, beside)
+    return result
 
 
 def trust(quality: NDArray[np.float32], mixed: NDArray[np.bool_], settings: IdentitySettings) -> NDArray[np.float32]:
@@ -81,9 +88,23 @@ def evidence(episode: Episode, calibration: Calibration, settings: IdentitySetti
     trusted = trust(tracks["quality"].to_numpy(), tracks["mixed"].to_numpy(zero_copy_only=False), settings)
     trusted[np.linalg.norm(episode.pooled, axis=1) < 0.5] = 0
     together = seen_together(episode.detections, tracks.num_rows, settings.together_cost, constraints.waived)
+    together = together.without(beside_own_picture(episode, together, trusted, calibration, settings))
     face, shift = face_evidence(episode.pooled, trusted, together, calibration, settings)
     body = body_evidence(episode, face, together, settings)
     return Evidence(face, body, thread_evidence(episode, face, settings), together, trusted, shift)
+
+
+def beside_own_picture(
+    episode: Episode, together: Together, trusted: NDArray[np.float32], calibration: Calibration, settings: IdentitySettings
+) -> NDArray[np.bool_]:
+    """(k,) pairs seen together that are a person and a picture of the same person: two trusted faces as alike as faces can be, one of which
+    does not move."""
+    first, second = together.first, together.second
+    cosine = np.einsum("nd,nd->n", episode.pooled[first], episode.pooled[second])
+    alike = calibration.slope * cosine + calibration.intercept >= settings.face_limit
+    still = standing_still(episode.detections, episode.tracks.num_rows)
+    result: NDArray[np.bool_] = alike & (trusted[first] >= GOOD) & (trusted[second] >= GOOD) & (still[first] | still[second])
+    return result
 
 
 def face_evidence(

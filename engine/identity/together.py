@@ -9,9 +9,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.identity.constraints import Pairs
+from engine.vision.boxes import boxes_of, overlap
 
 DISJOINT_IOU = 0.1
 """Boxes that overlap less than this are two faces, not one found twice."""
+
+
+STILL_FACES, STILL_SPREAD = 6, 0.02
+"""A face stands still when the centre of its box varies by less than this share of its size (standard deviation) over so many looks."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +36,26 @@ class Together:
         rows = np.concatenate([self.first, self.second])
         return rows, np.concatenate([self.second, self.first]), np.concatenate([self.cost, self.cost])
 
+    def without(self, left_out: NDArray[np.bool_]) -> Together:
+        """The pairs that are not left out (k,)."""
+        kept = ~left_out
+        return Together(self.first[kept], self.second[kept], self.frames[kept], self.cost[kept])
 
-def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of xyxy boxes, (..., 4) each, broadcast."""
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    area_a, area_b = (np.prod(np.maximum(box[..., 2:] - box[..., :2], 0), axis=-1) for box in (a, b))
-    result: NDArray[np.float32] = (shared / np.maximum(area_a + area_b - shared, 1e-12)).astype(np.float32)
+
+def standing_still(detections: pa.Table, tracks: int) -> NDArray[np.bool_]:
+    """(tracks,) whose face keeps its place for many looks, as a picture on a wall or an inset of a photo does."""
+    track, boxes = detections["track"].to_numpy().astype(np.int64), boxes_of(detections).astype(np.float64)
+    boxes, track = boxes[track >= 0], track[track >= 0]
+    faces = np.maximum(np.bincount(track, minlength=tracks), 1)
+    spread = np.zeros(tracks)
+    for low, high in ((0, 2), (1, 3)):
+        size = np.bincount(track, boxes[:, high] - boxes[:, low], tracks) / faces
+        centre = (boxes[:, low] + boxes[:, high]) / 2
+        mean = np.bincount(track, centre, tracks) / faces
+        variance = np.bincount(track, (centre - mean[track]) ** 2, tracks) / faces
+        spread = np.maximum(spread, np.sqrt(variance) / np.maximum(size, 1e-9))
+    result: NDArray[np.bool_] = (faces >= STILL_FACES) & (spread < STILL_SPREAD)
     return result
-
-
-def boxes_of(table: pa.Table) -> NDArray[np.float32]:
-    """(n, 4) float32 xyxy of a table with columns x1, y1, x2, y2."""
-    return np.stack([table[name].to_numpy().astype(np.float32) for name in ("x1", "y1", "x2", "y2")], axis=1)
 
 
 def seen_together(detections: pa.Table, tracks: int, together_cost: float, waived: Pairs) -> Together:
@@ -67,7 +79,7 @@ def seen_together(detections: pa.Table, tracks: int, together_cost: float, waive
         here = np.flatnonzero(time[apart:] == time[:-apart])
         if not len(here):
             break
-        here = here[iou(boxes[here], boxes[here + apart]) < DISJOINT_IOU]
+        here = here[overlap(boxes[here], boxes[here + apart]) < DISJOINT_IOU]
         pair = np.sort(np.stack([track[here], track[here + apart]], axis=1), axis=1)
         found.append(pair[pair[:, 0] != pair[:, 1]] @ np.array([tracks, 1]))
     key, count = np.unique(np.concatenate(found) if found else np.empty(0, np.int64), return_counts=True)

@@ -41,6 +41,8 @@ class FaceDetector(Protocol):
     digest: str
     min_size: int
     """Long side below which the model is not worth running, pixels."""
+    sure_px: int
+    """Height in pixels from which on a face is found as surely as in a larger picture."""
 
     def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
         """Faces of one picture at the size it has (the caller scales)."""

@@ -27,6 +27,7 @@ class DlibHog:
     """A face detector for upright frontal faces from about 75 pixels."""
 
     min_size = 960
+    sure_px = 100
 
     def __init__(self, name: str, digest: str, points: Path) -> None:
         self.name = name

@@ -65,14 +65,15 @@ def load(choice: Choice, provider: str, threads: int) -> Loaded:
 
     Args:
         provider: auto | cpu | cuda | coreml.
-        threads: threads inside one run of a network; 0 lets onnxruntime choose.
+        threads: processor threads of the worker; one of them decodes, the others run the networks.
 
     Raises:
         ProviderMismatch: an accelerator asked for by name is not really used.
         ModelInvalid: a file cannot be opened as what the registry says.
     """
-    detector, found = open_detector(choice.detector, provider, threads)
-    embedder, compared = open_embedder(choice.embedder, provider, threads)
+    beside = max(1, threads - 1)
+    detector, found = open_detector(choice.detector, provider, beside)
+    embedder, compared = open_embedder(choice.embedder, provider, beside)
     calibration = choice.embedder.calibration
     if calibration is None or embedder.dims != choice.embedder.entry.dims:
         raise ModelInvalid(f"{embedder.name} gives {embedder.dims} numbers a face, the registry says {choice.embedder.entry.dims}.")
@@ -81,6 +82,10 @@ def load(choice: Choice, provider: str, threads: int) -> Loaded:
 
 def open_detector(model: Installed, provider: str, threads: int) -> tuple[FaceDetector, ProviderReport]:
     """One detector, and where it runs. The runtimes are imported here: a process that only asks what is installed pays for none."""
+    import cv2
+
+    # Scaling a frame is too little to share: OpenCV's threads cost twice what they do. Only its own networks gain from them.
+    cv2.setNumThreads(threads if model.entry.runtime == "yunet" else 1)
     if model.entry.runtime == "scrfd":
         from engine.models import scrfd
 

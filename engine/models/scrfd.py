@@ -29,6 +29,7 @@ class Scrfd:
     """
 
     min_size = 128
+    sure_px = 32
 
     def __init__(self, name: str, digest: str, session: Any) -> None:
         self.name = name

@@ -21,6 +21,7 @@ class YuNet:
     """
 
     min_size = 128
+    sure_px = 32
 
     def __init__(self, name: str, digest: str, path: Path) -> None:
         self.name = name

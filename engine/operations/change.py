@@ -97,17 +97,13 @@ def _answer(context: Context, plan: Plan, outcome: Outcome, *, dry_run: bool) ->
 
 def _people(context: Context, outcome: Outcome, pairs: list[tuple[Piece, Piece]]) -> list[PersonSeconds]:
     """Seconds before and after of those whose labels change."""
-    moved = {piece.person_id for pair in pairs for piece in pair if not piece.excluded}
-    before: dict[int | None, float] = defaultdict(float)
-    after: dict[int | None, float] = defaultdict(float)
-    for states, held in ((outcome.before, before), (outcome.after, after)):
-        for state in states.values():
-            for piece in state.all_pieces():
-                if piece.person_id in moved and not piece.excluded:
-                    held[piece.person_id] += piece.seconds
-    rows = [
-        PersonSeconds(person_id=person, name=context.engine.review.called(person), before_s=round(before[person], 3), after_s=round(after[person], 3))
-        for person in moved
-    ]
-    rows = [row for row in rows if row.before_s != row.after_s]
-    return sorted(rows, key=lambda row: (-abs(row.after_s - row.before_s), row.person_id or 0))[:LISTED]
+    delta: dict[int | None, int] = defaultdict(int)
+    for old, new in pairs:
+        for piece, sign in ((old, -1), (new, 1)):
+            if not piece.excluded:
+                delta[piece.person_id] += sign * (piece.end_us - piece.start_us)
+    moved = {person: change for person, change in delta.items() if change}
+    before = {person: sum(state.held_us.get(person, 0) for state in outcome.before.values()) for person in moved}
+    order = sorted(moved, key=lambda person: (-abs(moved[person]), person or 0))[:LISTED]
+    called = context.engine.review.called
+    return [PersonSeconds(person_id=one, name=called(one), before_s=before[one] / 1e6, after_s=(before[one] + moved[one]) / 1e6) for one in order]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
-from engine import config
+from engine import config, upkeep
 from engine.artefacts import Artefacts
 from engine.errors import BadInput, Conflict
 from engine.fingerprint import file_digest
@@ -26,6 +27,7 @@ class EpisodeRow(Result):
     season: int | None
     number: int | None
     title: str
+    air_date: date | None
     kind: Literal["file", "live"]
     path: str
     media_digest: str
@@ -61,6 +63,7 @@ class EpisodeAdd(Params):
     season: int | None = Field(None, ge=0, description="Season number.")
     number: int | None = Field(None, ge=0, description="Episode number.")
     title: str | None = Field(None, max_length=200, description="Title; the file's name when not given.")
+    air_date: date | None = Field(None, description="When it was first shown, YYYY-MM-DD.")
 
 
 class EpisodeAdded(EpisodeRow):
@@ -71,6 +74,11 @@ class EpisodeAdded(EpisodeRow):
 @operation("write", "catalog", params=EpisodeAdd, result=EpisodeAdded, slow=True)
 def episode_add(context: Context, p: EpisodeAdd) -> EpisodeAdded:
     """Add a video file to the library; the file stays where it is. The same content is never added twice."""
+    return add_file(context, p)
+
+
+def add_file(context: Context, p: EpisodeAdd) -> EpisodeAdded:
+    """`episode_add` for other operations, under the idempotency key of `context`."""
     engine = context.engine
     path = _usable(Path(p.path).expanduser().absolute())
     if p.show is not None:
@@ -81,7 +89,7 @@ def episode_add(context: Context, p: EpisodeAdd) -> EpisodeAdded:
         known = catalog.episode_of_digest(engine.database, digest)
         if command.replayed is None and known is None:
             show_id = _show_for(context, p.show, command.transaction)
-            _check_place(context, show_id, p)
+            _check_place(context, show_id, p.season, p.number)
             command.result = {
                 "episode_id": catalog.add_episode(
                     command.transaction,
@@ -90,6 +98,7 @@ def episode_add(context: Context, p: EpisodeAdd) -> EpisodeAdded:
                     season=p.season,
                     number=p.number,
                     title=p.title or path.stem,
+                    air_date=p.air_date,
                     kind="file",
                     path=str(path),
                     media_digest=digest,
@@ -121,15 +130,20 @@ def _usable(path: Path) -> Path:
     except UnicodeEncodeError as error:
         raise BadInput(f"The name {str(path)!a} is not valid Unicode.", "Rename the file.") from error
     if path.is_dir():
-        raise BadInput(f"{path} is a folder.", "Give the video files in it one by one.")
+        raise BadInput(f"{path} is a folder.", f"`rollcall episode import {path} --show SHOW` adds every video in it.")
     return path
 
 
-def _check_place(context: Context, show_id: int, p: EpisodeAdd) -> None:
-    if p.season is not None and p.number is not None:
-        taken = catalog.episode_at(context.engine.database, show_id, p.season, p.number)
-        if taken is not None:
-            place = f"Season {p.season} episode {p.number} of this show is episode {taken['episode_id']} ({taken['title']})."
+def _check_place(context: Context, show_id: int, season: int | None, number: int | None, but: int | None = None) -> None:
+    """That no episode but `but` is at that place of a show.
+
+    Raises:
+        Conflict: another one is.
+    """
+    if season is not None and number is not None:
+        taken = catalog.episode_at(context.engine.database, show_id, season, number)
+        if taken is not None and taken["episode_id"] != but:
+            place = f"Season {season} episode {number} of this show is episode {taken['episode_id']} ({taken['title']})."
             raise Conflict(place, "Give another --number, or remove that one first.")
 
 
@@ -163,6 +177,28 @@ def episode_show(context: Context, p: EpisodeRefPositional) -> EpisodeDetail:
     episode = episode_of(context.engine, p.episode)
     runs = results.runs(context.engine.database, episode["episode_id"])
     return EpisodeDetail.model_validate({**_row(episode).model_dump(), "runs": runs})
+
+
+class EpisodeEdit(EpisodeRefPositional):
+    title: str | None = Field(None, min_length=1, max_length=200, description="The new title.")
+    season: int | None = Field(None, ge=0, description="The season it belongs to.")
+    number: int | None = Field(None, ge=0, description="Its number in the season.")
+    air_date: date | None = Field(None, description="When it was first shown, YYYY-MM-DD.")
+
+
+@operation("write", "catalog", params=EpisodeEdit, result=EpisodeRow)
+def episode_edit(context: Context, p: EpisodeEdit) -> EpisodeRow:
+    """Correct what an episode is called, its place in the show or its air date; results stay. What is not given stays as it is."""
+    with context.command("episode_edit", p) as command:
+        episode = episode_of(context.engine, p.episode)
+        values = {name: value for name in ("title", "season", "number", "air_date") if (value := getattr(p, name)) is not None}
+        if not values:
+            raise BadInput("Nothing to change was given.", "Give --title, --season, --number or --air-date.")
+        if command.replayed is None:
+            place = {name: values.get(name, episode[name]) for name in ("season", "number")}
+            _check_place(context, episode["show_id"], place["season"], place["number"], but=episode["episode_id"])
+            catalog.edit(command.transaction, "episode", "episode_id", episode["episode_id"], values)
+    return _row(episode_of(context.engine, str(episode["episode_id"])))
 
 
 class EpisodeAnalyse(EpisodeRefPositional):
@@ -212,13 +248,17 @@ def episode_remove(context: Context, p: EpisodeRefPositional) -> EpisodeRow:
     if any(job["episode_id"] == episode["episode_id"] for job in work.unfinished_jobs(engine.database)):
         raise Conflict(f"Episode {episode['episode_id']} is being analysed.", "Wait for the job, or cancel it with `rollcall job cancel`.")
     stages = [results.run(engine.database, run["run_id"]) for run in results.runs(engine.database, episode["episode_id"])]
+    pictures = results.pictures_of_episode(engine.database, episode["episode_id"])
     with context.command("episode_remove", p) as command:
         if command.replayed is None:
             results.remove_episode(command.transaction, episode["episode_id"])
+    for name in pictures - results.pictures_in_use(engine.database):
+        engine.media.path(name).unlink(missing_ok=True)
     engine.vectors.collect(engine.database)
     for run in stages:
         if run is not None:
             _remove_artefacts(engine.artefacts, run["stages"])
+    upkeep.remove(upkeep.unused_artefacts(engine))
     return _row(episode)
 
 

@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from engine.errors import BadInput
-from engine.exports import csv, json, parquet
-from engine.exports.report import Report, segments_table, totals_table
+from engine.errors import BadInput, Conflict, NotFound
+from engine.exports import season
+from engine.exports.content import Content
+from engine.exports.formats import FORMATS
 from engine.fingerprint import file_digest
-from engine.operations.common import EpisodeRef, Listed, Page, UtcTime, active_run, episode_of, next_cursor
+from engine.operations.common import EpisodeRef, Listed, Page, Reference, UtcTime, active_run, episode_of, next_cursor, show_of
 from engine.operations.registry import Context, Params, Result, operation
-from engine.version import VERSION
 from store import results, work
 from store.atomic import atomic_path
 
-Format = Literal["csv", "json", "parquet"]
-WRITERS: dict[str, Callable[[Path, Report], None]] = {"csv": csv.write, "json": json.write, "parquet": parquet.write}
+SETTLE_S = 15.0
+"""How long an export waits for the totals to follow the decisions."""
+
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}")
+
+
+def _known_format(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError(f"one of {', '.join(FORMATS)}")
+    return name
+
+
+FormatName = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={"enum": list(FORMATS)})]
 
 
 class ExportParams(Params):
     episode: EpisodeRef = Field(json_schema_extra={"positional": True})
-    format: Format = Field("csv", description="File format.")
-    table: Literal["totals", "segments"] = Field("totals", description="One row a person, or one row a track.")
+    format: FormatName = Field("csv", description="; ".join(f"{name}: {kind.meaning}" for name, kind in FORMATS.items()) + ".")
+    table: Literal["totals", "segments"] | None = Field(
+        None, description="One row a person (the default), or one row a track; for csv, json and parquet."
+    )
+    person_id: int | None = Field(None, description="Only this person; for otio, edl and vtt.")
     name: str | None = Field(None, description="File name inside the exports folder; made from the episode when not given.")
 
 
 class ExportRow(Result):
     export_id: int
-    episode_id: int
-    run_id: int
+    episode_id: int | None = Field(description="Null for a season.")
+    run_id: int | None
     format: str
     path: str
     bytes: int
@@ -45,47 +59,86 @@ class ExportRow(Result):
 
 @operation("write", "export", params=ExportParams, result=ExportRow, slow=True)
 def export_create(context: Context, p: ExportParams) -> ExportRow:
-    """Write an episode's totals or tracks to a file; returns its path and the number of rows, never the rows."""
+    """Write an episode's totals, tracks, faces or a report to a file; returns its path and what it holds, never the rows."""
     engine = context.engine
     episode = episode_of(engine, p.episode)
-    run = active_run(engine, episode)
-    report = Report(_rows(context, p.table, episode, run), _lineage(episode, run))
-    target = engine.exports / _file_name(p, episode)
+    run = _settled_run(context, episode)
+    kind = FORMATS[p.format]
+    if p.table is not None and not kind.tables:
+        raise BadInput(f"{p.format} holds no table.", "--table goes with csv, json and parquet.")
+    if p.person_id is not None and not kind.one_person:
+        raise BadInput(f"{p.format} is about everybody.", "--person-id goes with otio, edl and vtt.")
+    content = Content(engine.database, engine.media, episode, run, p.table or "totals", p.person_id)
+    if p.person_id is not None and p.person_id not in content.names:
+        raise NotFound(f"Person {p.person_id} is not seen in episode {episode['episode_id']}.", "`rollcall totals show EPISODE` lists those who are.")
+    stem = f"{episode['show']}-e{episode['episode_id']}"
+    suffix = f"-{content.table}{kind.suffix}" if kind.tables else kind.suffix if p.person_id is None else f"-p{p.person_id}{kind.suffix}"
+    facts = {"episode_id": episode["episode_id"], "run_id": run["run_id"], "format": p.format}
+    return _write(context, "export_create", p, stem + suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
+
+
+def _settled_run(context: Context, episode: dict[str, Any]) -> dict[str, Any]:
+    """The active run once its totals know of every decision; an export never holds labels and totals that contradict one another.
+
+    Raises:
+        Conflict: not analysed, or people keep deciding.
+    """
+    until = time.monotonic() + SETTLE_S
+    while True:
+        run = active_run(context.engine, episode)
+        if results.is_settled(context.engine.database, run["run_id"]):
+            return active_run(context.engine, episode)
+        if time.monotonic() > until:
+            raise Conflict(f"The totals of episode {episode['episode_id']} are being made again from decisions.", "Try again in a few seconds.")
+        time.sleep(0.1)
+
+
+class SeasonParams(Params):
+    show: Reference = Field(description="Show id or slug.", json_schema_extra={"positional": True})
+    season: int | None = Field(None, ge=0, description="Season number; all seasons when not given.")
+    format: Literal["csv", "json"] = Field("csv", description="File format.")
+    name: str | None = Field(None, description="File name inside the exports folder; made from the show when not given.")
+
+
+@operation("write", "export", params=SeasonParams, result=ExportRow, slow=True)
+def export_season(context: Context, p: SeasonParams) -> ExportRow:
+    """Write the seconds of every person per episode and per season to a file; episodes that were not analysed are left out."""
+    show = show_of(context.engine, p.show)
+    rollup = season.roll_up(context.engine.database, show, p.season)
+    if not rollup.episodes:
+        which = f"season {p.season} of {show['slug']}" if p.season is not None else show["slug"]
+        raise NotFound(f"No episode of {which} has been analysed.", "`rollcall episode list` lists them; `rollcall episode analyse` does it.")
+    place = "all" if p.season is None else f"s{p.season:02d}"
+    name = f"{show['slug']}-{place}.{p.format}" if p.name is None else p.name
+    write = season.write_csv if p.format == "csv" else season.write_json
+    return _write(context, "export_season", p, name, lambda path: write(path, rollup), {"episode_id": None, "run_id": None, "format": p.format})
+
+
+def _write(context: Context, operation_name: str, p: Params, name: str, write: Callable[[Path], int], facts: dict[str, Any]) -> ExportRow:
+    """Make the file, whole or not at all, and record it."""
+    target = context.engine.exports / _checked(name)
+    if target.is_dir():
+        raise BadInput(f"{target} is a folder.", "Give another --name.")
     with atomic_path(target) as path:
-        WRITERS[p.format](path, report)
-    facts = {"bytes": target.stat().st_size, "sha256": file_digest(target), "rows": report.rows.num_rows}
-    with context.command("export_create", p) as command:
+        rows = write(path)
+    facts = {**facts, "bytes": target.stat().st_size, "sha256": file_digest(target), "rows": rows}
+    with context.command(operation_name, p) as command:
         if command.replayed is None:
             work.forget_exports(command.transaction, str(target))
-            export_id = work.add_export(
-                command.transaction, episode_id=episode["episode_id"], run_id=run["run_id"], format=p.format, path=str(target), **facts
-            )
+            export_id = work.add_export(command.transaction, path=str(target), **facts)
             command.result = {"export_id": export_id}
-    export_id = (command.replayed or command.result)["export_id"]
-    row = next(row for row in work.exports(engine.database, episode["episode_id"], None, 1000) if row["export_id"] == export_id)
-    return ExportRow.model_validate(row)
+    found = work.export(context.engine.database, (command.replayed or command.result)["export_id"])
+    if found is None:
+        raise NotFound(f"The record of {target} is gone: it was exported again meanwhile.", "`rollcall export list` lists the files.")
+    return ExportRow.model_validate(found)
 
 
-def _rows(context: Context, table: str, episode: dict[str, Any], run: dict[str, Any]) -> Any:
-    database, run_id = context.engine.database, run["run_id"]
-    if table == "totals":
-        return totals_table(episode["episode_id"], run_id, results.screen_time(database, run_id))
-    tracks = results.tracks(database, run_id, person_id=None, cluster_id=None, after=0, limit=1_000_000)
-    return segments_table(episode["episode_id"], run_id, tracks)
+def _checked(name: str) -> str:
+    """A name that stays inside the exports folder.
 
-
-def _lineage(episode: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
-    """What made the numbers: program, media, models, settings, stage keys."""
-    return {
-        "rollcall": VERSION,
-        "episode": {name: episode[name] for name in ("episode_id", "show", "season", "number", "title", "media_digest", "duration_s")},
-        "run": {name: run[name] for name in ("run_id", "models", "settings", "stages")},
-        "unidentified_s": run["unidentified_s"],
-    }
-
-
-def _file_name(p: ExportParams, episode: dict[str, Any]) -> str:
-    name = p.name or f"{episode['show']}-e{episode['episode_id']}-{p.table}.{p.format}"
+    Raises:
+        BadInput: it would not, or it could not be seen there.
+    """
     if not FILE_NAME.fullmatch(name):
         raise BadInput(f"{name!r} cannot be a file name in the exports folder.", "Use letters, digits, spaces, dots, hyphens; no folders.")
     return name

@@ -8,17 +8,28 @@ from typing import Any
 
 from pydantic import Field
 
-from engine import config
+from engine import config, upkeep
 from engine.errors import BadInput
 from engine.models.runtime import available_providers, two_runtimes
 from engine.operations.models import chosen
 from engine.operations.registry import Context, Params, Result, operation
 from engine.version import VERSION
-from store import integrity
+from store import audit, integrity
 
 
 class Nothing(Params):
     pass
+
+
+class AgentHealth(Result):
+    agent: str
+    decisions: int
+    undone: int = Field(description="Taken back by a person.")
+    judged_s: float = Field(description="Seconds of faces it labelled that a person decided later.")
+    agreed_s: float = Field(description="Those of them to which the person gave the same label.")
+    waiting: int = Field(description="Proposals of its that wait for a person.")
+    accepted: int
+    dismissed: int
 
 
 class Health(Result):
@@ -31,9 +42,11 @@ class Health(Result):
     jobs_unfinished: int
     database_bytes: int
     artefact_bytes: int
+    sizes: dict[str, int] = Field(description="Bytes of each part of the workspace.")
     free_bytes: int
     models: dict[str, Any]
     providers: list[str] = Field(description="What this build of onnxruntime offers; a job's stage log says where models really ran.")
+    agents: list[AgentHealth] = Field(description="How what agents decided and proposed fared with people.")
     problems: list[str] = Field(description="What is wrong, each with what to do; empty when all is well.")
 
 
@@ -52,6 +65,7 @@ def health_show(context: Context, p: Nothing) -> Health:
     ]
     if len(runtimes := two_runtimes()) > 1:
         problems.append(f"{' and '.join(runtimes)} are both installed and overwrite one another. Uninstall both, then run `uv sync` again.")
+    sizes = upkeep.sizes(engine)
     free = shutil.disk_usage(engine.home).free
     floor_mb = config.Config(engine.home).settings.engine.free_space_floor_mb
     if free < floor_mb << 20:
@@ -62,10 +76,12 @@ def health_show(context: Context, p: Nothing) -> Health:
         home=str(engine.home),
         **counts,
         database_bytes=engine.database.path.stat().st_size,
-        artefact_bytes=engine.artefacts.bytes(),
+        artefact_bytes=sizes["artefacts"],
+        sizes=sizes,
         free_bytes=free,
         models=chosen(engine),
         providers=available_providers(),
+        agents=[AgentHealth.model_validate(row) for row in audit.agreement(engine.database)],
         problems=problems,
     )
 

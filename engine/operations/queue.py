@@ -14,8 +14,9 @@ from engine.operations.registry import Context, Params, Result, operation
 from engine.review import agenda, answers, authority
 from engine.review.draft import Plan
 from engine.review.fold import Piece
+from engine.review.state import EpisodeState
 from engine.review.targets import aim_at_tracks, parse, reference
-from store import questions
+from store import proposals, questions
 from store.database import now
 
 TIERS = {"sure": (0.95, 1.01), "likely": (0.8, 0.95), "maybe": (0.5, 0.8)}
@@ -72,10 +73,9 @@ class QueueListParams(Page):
 def queue_list(context: Context, p: QueueListParams) -> QueueList:
     """List what to review next, by the seconds of error an answer is expected to remove; nothing that was decided is asked again."""
     start = p.position() or 0
-    found, pending = _items(context, p.episode, start + p.limit + 1)
-    page = found[start : start + p.limit]
+    found, _, pending = _items(context, p.episode, start + p.limit + 1)
     following = str(start + p.limit) if len(found) > start + p.limit else None
-    return QueueList(rows=[_shown(context, item) for item in page], next_cursor=following, pending=pending)
+    return QueueList(rows=_shown(context, found[start : start + p.limit]), next_cursor=following, pending=pending)
 
 
 class QueueNextParams(Params):
@@ -93,47 +93,57 @@ class QueueNext(Result):
 @operation("read", "review", params=QueueNextParams, result=QueueNext, key="q")
 def queue_next(context: Context, p: QueueNextParams) -> QueueNext:
     """Take the next thing to review, with who it may be and why it is asked; answer with queue_accept, track_assign, cluster_assign or queue_skip."""
-    found, pending = _items(context, p.episode, 200)
-    return QueueNext(item=_shown(context, found[0]) if found else None, left=max(0, len(found) - 1), pending=pending)
+    found, episodes, pending = _items(context, p.episode, 1)
+    left = max(0, questions.count(context.engine.database, episodes) - 1)
+    return QueueNext(item=_shown(context, found)[0] if found else None, left=left, pending=pending)
 
 
-def _items(context: Context, episode: str | None, limit: int) -> tuple[list[agenda.Item], bool]:
-    """Items in order, and whether the order is behind the decisions."""
+def _items(context: Context, episode: str | None, limit: int) -> tuple[list[agenda.Item], list[int], bool]:
+    """Items in order, the episodes looked through, and whether the order is behind the decisions."""
     engine = context.engine
     wanted = [episode_of(engine, episode)["episode_id"]] if episode else questions.waiting(engine.database, EPISODES)
     found: list[agenda.Item] = []
     pending = False
+    # An agent that only proposes goes on to the next thing, while people are still asked.
+    answered = proposals.waiting_about(engine.database, str(context.actor)) if context.actor.kind == "agent" else set()
     for episode_id in wanted:
         state = engine.review.state(episode_id)
-        found += agenda.items(engine.database, state)
-        run = active_run(engine, episode_of(engine, str(episode_id)))
-        pending |= run["settled_seq"] < max((piece.rev for piece in state.all_pieces()), default=0)
+        found += agenda.items(engine.database, state, limit, answered)
+        pending |= questions.settled(engine.database, state.run_id) < state.rev
     if not episode:
         found.sort(key=lambda item: -item.at_risk_s)
-    return found[:limit], pending
+    return found[:limit], wanted, pending
 
 
-def _shown(context: Context, item: agenda.Item) -> QueueItem:
-    rev = max((piece.rev for unit in item.units for piece in unit.pieces), default=0)
-    return QueueItem(
-        item=item.item,
-        episode_id=item.episode_id,
-        kind=item.kind,
-        faces=sum(len(unit.shown) for unit in item.units),
-        at_risk_s=item.at_risk_s,
-        settles_s=sum(unit.seconds for unit in item.units),
-        rev=rev,
-        asked=[_asked(context, unit, item.episode_id) for unit in item.units],
-    )
+def _shown(context: Context, items: list[agenda.Item]) -> list[QueueItem]:
+    """Items with what a reviewer needs: one look-up for all of them."""
+    database, desk = context.engine.database, context.engine.review
+    states = {item.episode_id: desk.state(item.episode_id) for item in items}
+    facts = questions.facts_of_tracks(database, [piece.track_id for item in items for unit in item.units for piece in unit.shown])
+    people = {one["person_id"] for item in items for unit in item.units for one in unit.candidates}
+    people |= {unit.shown[0].person_id for item in items for unit in item.units}
+    names = questions.names(database, {person for person in people if person is not None})
+    return [
+        QueueItem(
+            item=item.item,
+            episode_id=item.episode_id,
+            kind=item.kind,
+            faces=sum(len(unit.shown) for unit in item.units),
+            at_risk_s=item.at_risk_s,
+            settles_s=sum(unit.seconds for unit in item.units),
+            rev=max((piece.rev for unit in item.units for piece in unit.pieces), default=0),
+            asked=[_asked(context, unit, states[item.episode_id], facts, names) for unit in item.units],
+        )
+        for item in items
+    ]
 
 
-def _asked(context: Context, unit: agenda.Unit, episode_id: int) -> Asked:
-    desk = context.engine.review
-    state = desk.state(episode_id)
-    guesses = [Guess(person_id=one["person_id"], person=desk.called(one["person_id"]), probability=one["probability"]) for one in unit.candidates]
-    proposed = next((guess for guess in guesses if guess.person_id == unit.proposed and unit.proposed is not None), None)
+def _asked(context: Context, unit: agenda.Unit, state: EpisodeState, facts: dict[int, dict[str, Any]], names: dict[int, str]) -> Asked:
+    guesses = [
+        Guess(person_id=one["person_id"], person=names.get(one["person_id"], "unknown"), probability=one["probability"]) for one in unit.candidates
+    ]
     first = unit.shown[0]
-    facts = questions.facts_of_tracks(context.engine.database, state.run_id, [piece.track_id for piece in unit.shown])
+    label = "not a face" if first.excluded else "unknown" if first.person_id is None else names.get(first.person_id, "unknown")
     chip = facts[first.track_id]["chip"]
     clusters = {piece.cluster_id for piece in unit.pieces}
     return Asked(
@@ -142,10 +152,10 @@ def _asked(context: Context, unit: agenda.Unit, episode_id: int) -> Asked:
         shown=[_reference(piece, len(state.pieces[piece.track_id]) == 1) for piece in unit.shown],
         tracks=len({piece.track_id for piece in unit.pieces}),
         seconds=unit.seconds,
-        label=desk.label(first),
-        proposed=proposed,
+        label=label,
+        proposed=next((guess for guess in guesses if guess.person_id == unit.proposed and unit.proposed is not None), None),
         candidates=guesses,
-        why=_why(desk.label(first), unit, guesses),
+        why=_why(label, unit, guesses),
         badges=_badges(unit, facts),
         picture=str(context.engine.media.path(chip)) if chip else None,
     )

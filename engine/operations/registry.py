@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,10 +43,18 @@ class Context:
     idem_key: str
     decided: set[int] = field(default_factory=set)
 
-    def command(self, op: str, parameters: Params) -> AbstractContextManager[Command]:
-        """The transaction in which a writing operation makes its change, journalled and recognised when repeated."""
+    @contextmanager
+    def command(self, op: str, parameters: Params) -> Iterator[Command]:
+        """The transaction in which a writing operation makes its change, journalled and recognised when repeated.
+
+        Raises:
+            Refused: the actor's budget is spent.
+        """
         raw = parameters.model_dump(mode="json", exclude_unset=True)
-        return self.engine.database.command(op, raw, actor=str(self.actor), key=self.idem_key)
+        with self.engine.database.command(op, raw, actor=str(self.actor), key=self.idem_key) as command:
+            if command.replayed is None:
+                policy.spend(self.engine, self.actor, command.transaction, self.idem_key)
+            yield command
 
 
 Run = Callable[[Context, Any], Result] | Callable[[Context, Any], Awaitable[Result]]
@@ -55,7 +63,7 @@ Run = Callable[[Context, Any], Result] | Callable[[Context, Any], Awaitable[Resu
 @dataclass(frozen=True)
 class Operation:
     """One operation. `key` is its default key in the terminal UI; a `blocking` one runs on a worker thread, a `slow` one
-    on threads kept apart from those that answer questions."""
+    on threads kept apart from those that answer questions; one that is `people_only` agents may not use."""
 
     name: str
     effect: Effect
@@ -67,6 +75,7 @@ class Operation:
     run: Run
     blocking: bool
     slow: bool
+    people_only: bool
     key: str | None = None
 
 
@@ -81,6 +90,7 @@ def operation(
     result: type[Result],
     idempotent: bool = True,
     slow: bool = False,
+    people_only: bool = False,
     key: str | None = None,
 ) -> Callable[[Run], Run]:
     """Register a function as the operation of its own name; its docstring's first paragraph says when to use it.
@@ -95,7 +105,7 @@ def operation(
         assert doc, f"{run.__name__} needs a docstring"
         assert run.__name__ not in OPERATIONS, run.__name__
         blocking = not iscoroutinefunction(run)
-        OPERATIONS[run.__name__] = Operation(run.__name__, effect, idempotent, toolset, doc, params, result, run, blocking, slow, key)
+        OPERATIONS[run.__name__] = Operation(run.__name__, effect, idempotent, toolset, doc, params, result, run, blocking, slow, people_only, key)
         return run
 
     return register
@@ -126,6 +136,12 @@ def validate(op: Operation, raw: dict[str, Any]) -> Params:
         raise BadInput(f"{op.name}: {faults}.") from error
 
 
+def _proposal(op: Operation, raw: dict[str, Any]) -> tuple[Operation, Params]:
+    """The operation that has another one wait for a person."""
+    waiting = find("proposal_add")
+    return waiting, validate(waiting, {"operation": op.name, "parameters": raw})
+
+
 async def invoke(engine: Engine, name: str, raw: dict[str, Any], *, actor: str, idem_key: str | None = None) -> dict[str, Any]:
     """Validate, authorise, run; the only way any surface changes or reads anything.
 
@@ -135,7 +151,10 @@ async def invoke(engine: Engine, name: str, raw: dict[str, Any], *, actor: str, 
     op = find(name)
     who = policy.Actor.parse(actor)
     parameters = validate(op, raw)
-    policy.authorise(who, op)
-    context = Context(engine, who, idem_key or uuid.uuid4().hex)
+    key = idem_key or uuid.uuid4().hex
+    # What the journal holds was allowed when it was done.
+    if key not in engine.database.journal.replaying and policy.authorise(engine, who, op, raw) == "propose":
+        op, parameters = _proposal(op, raw)
+    context = Context(engine, who, key)
     result = await engine.run_operation(op, context, parameters)
     return result.model_dump(mode="json")

@@ -31,6 +31,7 @@ def describe(op: Operation) -> dict[str, Any]:
         "name": op.name,
         "effect": op.effect,
         "idempotent": op.idempotent,
+        "people_only": op.people_only,
         "toolset": op.toolset,
         "key": op.key,
         "doc": op.doc,

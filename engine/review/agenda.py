@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,12 +50,16 @@ class Item:
         return kinds.pop() if len(kinds) == 1 else "sheet"
 
 
-def items(database: Database, state: EpisodeState) -> list[Item]:
-    """What is left to ask about an episode, best first."""
-    snoozed = questions.snoozed(database, state.episode_id)
-    found = [_item(row, state, snoozed) for row in questions.items(database, state.run_id)]
-    joined = [item for item in _joined(database, state, snoozed) if item.units]
-    return [*joined, *(item for item in found if item.units)]
+def items(database: Database, state: EpisodeState, limit: int, answered: Set[tuple[int, int]] = frozenset()) -> list[Item]:
+    """The first items left to ask about an episode, best first; without pieces (track_id, start_us) about which the asker's answer waits."""
+    snoozed = questions.snoozed(database, state.episode_id) | answered
+    found = _joined(database, state, snoozed)[:limit]
+    for row in questions.items(database, state.run_id):
+        if len(found) >= limit:
+            break
+        item = _item({**row, "item": json.loads(row["item"])}, state, snoozed)
+        found += [item] if item.units else []
+    return found
 
 
 def find(database: Database, state: EpisodeState, item: str) -> Item:
@@ -62,7 +68,7 @@ def find(database: Database, state: EpisodeState, item: str) -> Item:
     Raises:
         Conflict: it was answered, or made anew with other faces.
     """
-    found = next((one for one in items(database, state) if one.item == item), None)
+    found = next((one for one in items(database, state, questions.MANY) if one.item == item), None)
     if found is None:
         raise Conflict(f"Item {item} is not in the queue any more.", "`rollcall queue next` gives the present one.")
     return found
@@ -111,7 +117,8 @@ def _joined(database: Database, state: EpisodeState, snoozed: set[tuple[int, int
     """Tracks in which this run joined what decisions made before it hold apart (rule 5): each stretch keeps its label, somebody should look."""
     made = questions.run_made(database, state.run_id)
     found = []
-    for track_id, pieces in state.pieces.items():
+    for track_id in state.covers:
+        pieces = state.pieces[track_id]
         labels = {(piece.person_id, piece.excluded) for piece in pieces if piece.decision_id is not None}
         old = all(piece.decision_id is None or state.decisions[piece.rev].logged_at < made for piece in pieces)
         if len(pieces) > 1 and len(labels) > 1 and old and (track_id, pieces[0].start_us) not in snoozed:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.review.decision import Cover, Decision
-from engine.vision.boxes import paired_iou
+from engine.vision.boxes import overlap
 
 SAMPLE_US = 500_000
 """Longest time between two samples of a path."""
@@ -81,7 +81,7 @@ def sample(path: NDArray[np.int64], t_us: NDArray[np.int64], boxes: NDArray[np.f
     after = np.minimum.accumulate(np.where(kept, place, len(path) - 1)[::-1])[::-1]
     share = ((t_us - t_us[before]) / np.maximum(t_us[after] - t_us[before], 1))[:, None].astype(np.float32)
     drawn = boxes[before] * (1 - share) + boxes[after] * share
-    result: NDArray[np.bool_] = kept | (paired_iou(drawn, boxes) < STRAIGHT_IOU)
+    result: NDArray[np.bool_] = kept | (overlap(drawn, boxes) < STRAIGHT_IOU)
     return result
 
 
@@ -117,7 +117,7 @@ def _on_path(path: Path, faces: Faces, by_time: NDArray[np.int64]) -> NDArray[np
     after = np.clip(np.searchsorted(path.t_us, at), 0, len(path.t_us) - 1)
     before = np.clip(np.searchsorted(path.t_us, at, side="right") - 1, 0, len(path.t_us) - 1)
     off = np.minimum(np.abs(path.t_us[after] - at), np.abs(path.t_us[before] - at))
-    iou = paired_iou(_between(path.t_us, path.boxes, at), faces.boxes[near])
+    iou = overlap(_between(path.t_us, path.boxes, at), faces.boxes[near])
     iou[(path.t_us[after] - path.t_us[before] > REACH_US) & (off > SAMPLE_US)] = 0
     iou[off > REACH_US] = 0
     hit = iou >= SAME_FACE_IOU

@@ -14,7 +14,7 @@ from engine.config import Settings, build
 from engine.identity.similarity import evidence
 from engine.models.base import Calibration
 from engine.review.queue import Sheet, Unit, sheets, units
-from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Belief, Ground, Standing, refit
+from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Belief, Ground, Standing, grouped, refit, wanted_of
 from engine.tables import Episode
 
 KEPT = 200
@@ -22,9 +22,6 @@ KEPT = 200
 
 LEAST_CHANCE = 0.05
 """Suggestions less probable than this are not kept."""
-
-WANTED_S = 4.0
-"""Seconds at which a cluster of nobody known is as likely to be asked for as not."""
 
 NEWCOMERS = (2.0, 2.0)
 """Clusters expected to be somebody new, and somebody known, before the episode's own answers are counted."""
@@ -65,25 +62,18 @@ def ask(
     people = list(task["people"])
     rows = np.flatnonzero(~pieces["excluded"].to_numpy(zero_copy_only=False))
     standing, clusters = _standing(episode, pieces, rows, people)
-    ground = Ground.of(episode, found, membership, _match(identity, people, task["known"], clusters))
+    ground = Ground.of(episode, found, membership, _match(identity, people, task["known"], clusters), settings.identity)
+    ground, standing = grouped(ground, standing)
     new, old = (prior + counted for prior, counted in zip(NEWCOMERS, task["answers"], strict=True))
     belief = refit(ground, standing, settings.identity, new / (new + old))
-    held = np.bincount(standing.cluster, weights=standing.seconds, minlength=clusters)
     split = np.bincount(standing.track, minlength=episode.tracks.num_rows) > 1
     mixed = episode.tracks["mixed"].to_numpy(zero_copy_only=False)[standing.track] & ~split[standing.track]
-    found_units = [unit for unit in units(standing, belief, held / (held + WANTED_S), mixed) if not _set_aside(unit, people, set(task["archived"]))]
-    pages = [page for sheet, _ in zip(sheets(found_units), range(KEPT), strict=False) for page in _one_question(sheet)]
+    found_units = [
+        unit for unit in units(standing, belief, wanted_of(ground, standing), mixed) if not _set_aside(unit, people, set(task["archived"]))
+    ]
+    pages = [sheet for sheet, _ in zip(sheets(found_units), range(KEPT), strict=False)]
     items = [_item(page, standing, belief, rows, people) for page in pages]
     return _suggestions(standing, belief, rows, people), items
-
-
-def _one_question(sheet: Sheet) -> list[Sheet]:
-    """A sheet that says who each is can be confirmed as it is; everybody nobody is proposed for is a question of their own, an action each way."""
-    named = tuple(unit for unit in sheet.units if unit.proposed >= 0)
-    pages = [named] if named else []
-    pages += [(unit,) for unit in sheet.units if unit.proposed < 0]
-    found = [Sheet(page, sum(unit.gain_s for unit in page), 1 + sum(unit.extra for unit in page)) for page in pages]
-    return sorted(found, key=lambda page: -page.at_risk_s)
 
 
 def _set_aside(unit: Unit, people: list[int], archived: set[int]) -> bool:

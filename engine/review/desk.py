@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import Conflict
@@ -40,8 +41,9 @@ class Outcome:
 
     def facts(self) -> dict[str, Any]:
         """All of the batch that does not depend on a run: by it the batch can be written again into a library that lost it."""
-        rows = self.anchors.drop_columns(["embedding", "space"]).to_pylist()
-        anchored = [{**row, "boxes": [round(value, 5) for value in row["boxes"]]} for row in rows]
+        boxes = self.anchors["boxes"].combine_chunks()
+        rounded = pa.ListArray.from_arrays(boxes.offsets, pc.round(boxes.values.cast(pa.float64()), 5))
+        anchored = self.anchors.drop_columns(["embedding", "space", "boxes"]).append_column("boxes", rounded).to_pylist()
         return {"decisions": [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions], "anchors": anchored}
 
     def changed(self) -> list[tuple[Piece, Piece]]:
@@ -287,4 +289,4 @@ def _label(piece: Piece) -> tuple[Any, ...]:
 
 
 def _cut(piece: Piece, start_us: int, end_us: int) -> Piece:
-    return replace(piece, start_us=start_us, end_us=end_us)
+    return piece._replace(start_us=start_us, end_us=end_us)

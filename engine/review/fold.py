@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.review.decision import LABELS, Cover, Decision, strength
 
@@ -27,8 +28,7 @@ class MachineTrack:
     threshold: float
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """The label in force for a stretch of a track. `rejected`: people decided not to be here."""
 
     track_id: int
@@ -77,6 +77,8 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
     Args:
         covers: of all decisions, also those taken back: they count for `rev` alone.
     """
+    if not covers:
+        return (_machine(track, track.start_us, track.end_us, rules),)
     standing = [cover for cover in covers if cover.decision_id not in rules.voided]
     cuts = {at for cover in standing for at in (cover.start_us, cover.end_us) if track.start_us < at < track.end_us}
     kept = {at for cover in standing if rules.decisions[cover.decision_id].verb == "split" for at in (cover.start_us, cover.end_us)}
@@ -85,14 +87,35 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
     for start, end in itertools.pairwise(bounds):
         piece = _piece(track, start, end, [c for c in standing if c.start_us <= start and c.end_us >= end], rules)
         if pieces and start not in kept and _same(pieces[-1], piece):
-            piece = replace(piece, start_us=pieces.pop().start_us)
+            piece = piece._replace(start_us=pieces.pop().start_us)
         pieces.append(piece)
-    return tuple(replace(piece, rev=_rev(piece, covers, rules)) for piece in pieces)
+    return tuple(piece._replace(rev=_rev(piece, covers, rules)) for piece in pieces)
+
+
+def _machine(track: MachineTrack, start_us: int, end_us: int, rules: Rulebook) -> Piece:
+    """A stretch as the machine labelled its track."""
+    person = rules.person(track.person_id)
+    return Piece(
+        track.track_id,
+        start_us,
+        end_us,
+        track.cluster_id,
+        person,
+        False,
+        "machine",
+        "machine",
+        track.method,
+        track.score,
+        track.threshold,
+        False,
+        None,
+        0,
+    )
 
 
 def _same(one: Piece, other: Piece) -> bool:
     """Whether two neighbours are one piece: the same label for the same reason."""
-    return replace(one, start_us=0, end_us=0) == replace(other, start_us=0, end_us=0)
+    return one._replace(start_us=0, end_us=0) == other._replace(start_us=0, end_us=0)
 
 
 def _rev(piece: Piece, covers: Sequence[Cover], rules: Rulebook) -> int:
@@ -109,22 +132,7 @@ def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover],
     held = [labelled for labelled in labels if not _rejected(labelled[1], rejects, rules)]
     lock = max((decision for decision, _ in active if decision.verb in ("lock", "unlock")), key=lambda d: d.decision_id, default=None)
     locked = lock is not None and lock.verb == "lock"
-    piece = Piece(
-        track.track_id,
-        start_us,
-        end_us,
-        _cluster(track, active, rules),
-        rules.person(track.person_id),
-        False,
-        "machine",
-        "machine",
-        track.method,
-        track.score,
-        track.threshold,
-        locked,
-        None,
-        0,
-    )
+    piece = _machine(track, start_us, end_us, rules)._replace(cluster_id=_cluster(track, active, rules), locked=locked)
     winner = max(held, key=lambda one: one[0], default=None)
     if winner is not None:
         piece = _labelled(piece, winner[1], winner[2].level, rules)
@@ -136,8 +144,8 @@ def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover],
         if (person := rules.person(reject.person_id)) is not None and not (winner is not None and _overruled(reject, winner[1], rules))
     )
     if winner is None and piece.person_id in refused:
-        piece = replace(piece, person_id=None, method="rejected")
-    return replace(piece, rejected=refused)
+        piece = piece._replace(person_id=None, method="rejected")
+    return piece._replace(rejected=refused)
 
 
 def _rejected(label: Decision, rejects: list[Decision], rules: Rulebook) -> bool:
@@ -156,8 +164,7 @@ def _overruled(reject: Decision, label: Decision, rules: Rulebook) -> bool:
 
 def _labelled(piece: Piece, decision: Decision, level: str, rules: Rulebook) -> Piece:
     """The piece under a decision's label."""
-    return replace(
-        piece,
+    return piece._replace(
         person_id=None if decision.verb == "exclude" else rules.person(decision.person_id),
         excluded=decision.verb == "exclude",
         label_source=decision.actor.partition(":")[0],
@@ -172,8 +179,7 @@ def _labelled(piece: Piece, decision: Decision, level: str, rules: Rulebook) -> 
 def _pinned(piece: Piece, lock: Decision, cover: Cover, rules: Rulebook) -> Piece:
     """The piece as it was when it was locked: the machine does not change it (rule 2)."""
     pinned = lock.parameters["labels"][cover.number]
-    return replace(
-        piece,
+    return piece._replace(
         person_id=rules.person(pinned["person_id"]),
         excluded=pinned["excluded"],
         label_source=lock.actor.partition(":")[0],

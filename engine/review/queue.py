@@ -1,8 +1,8 @@
 """What to ask next: sheets ordered by the seconds of error an answer is expected to remove, for each action it takes.
 
-A sheet is one thing to look at, at most 24 faces, with one plain answer: everything is what is proposed. What has to be answered otherwise costs
-one more action each. A large cluster fills a sheet by itself ("who is this?"); small clusters and doubtful tracks share one, most worth together
-first. Whatever somebody looked at is not asked again.
+A sheet is one thing to look at, at most 24 faces, with one plain answer: everybody is who is proposed, or nobody who is asked for. What has to be
+answered otherwise costs one more action each. A large cluster fills a sheet by itself ("who is this?"); small clusters and doubtful tracks share
+one, most worth together first. Whatever somebody looked at is not asked again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from engine.review.refit import ITSELF, NOBODY, Belief, Standing
 FACES = 24
 """Most faces a sheet shows."""
 
-CANDIDATES = 5
+LIKELY = 0.5
+"""A proposal at least this probable is a suggestion; below, the question is open."""
 
 MIXED_SHARE = 0.4
 """Share of a track with two people in it that is expected to carry the wrong label."""
@@ -55,7 +56,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One thing to ask. at_risk_s: seconds of error the answer is expected to remove. actions: expected cost."""
+    """One thing to ask: everything on it is proposed to be somebody known, each their own, or everything nobody.
+
+    at_risk_s: seconds of error the answer is expected to remove. actions: expected cost.
+    """
 
     units: tuple[Unit, ...]
     at_risk_s: float
@@ -77,9 +81,10 @@ def units(standing: Standing, belief: Belief, wanted: NDArray[np.float64], mixed
     error = errors(standing, belief, wanted)
     looked = standing.how == ITSELF
     apart = mixed & ~looked
-    found = [_cluster(standing, belief, wanted, error, cluster, rows) for cluster, rows in _open(standing, apart)]
-    found += [_track(standing, belief, wanted, error, int(row), bool(mixed[row])) for row in np.flatnonzero((~standing.open & ~looked) | apart)]
-    return found
+    members = list(_open(standing, apart))
+    found = [_cluster(standing, belief, wanted, error, cluster, rows) for cluster, rows in members if len(rows) > 1]
+    alone = np.array([rows[0] for _, rows in members if len(rows) == 1], np.int64)
+    return found + _tracks(standing, belief, wanted, error, np.concatenate([alone, np.flatnonzero((~standing.open & ~looked) | apart)]), mixed)
 
 
 def errors(standing: Standing, belief: Belief, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,6 +110,8 @@ def _fill(ordered: list[Unit], choosy: bool) -> Sheet:
     page: list[Unit] = []
     faces = 0
     for unit in ordered:
+        if (unit.proposed < 0) != (ordered[0].proposed < 0):
+            continue
         if faces + len(unit.shown) <= FACES:
             page.append(unit)
             faces += len(unit.shown)
@@ -135,38 +142,55 @@ def _cluster(
     standing: Standing, belief: Belief, wanted: NDArray[np.float64], error: NDArray[np.float64], cluster: int, rows: NDArray[np.int64]
 ) -> Unit:
     seconds, stray = standing.seconds[rows], 1 - belief.member[rows]
-    shown = rows[_worth_showing(seconds, stray)]
-    seen = np.isin(rows, shown)
-    chances = np.append(belief.cluster[cluster, :-1], belief.cluster[cluster, -1] * (1 - wanted[cluster]))
+    faces = _worth_showing(seconds, stray)
+    seen = np.zeros(len(rows), bool)
+    seen[faces] = True
+    chances = (seconds + 1e-3) @ belief.target[rows] / (seconds + 1e-3).sum()
+    chances[-1] *= 1 - wanted[cluster]
     best = int(chances.argmax())
     gain = float((seconds * np.maximum(error[rows] - np.where(seen, 0, stray), 0)).sum())
     chance = float(chances[best])
     confidence = 1 - float((seconds * error[rows]).sum()) / max(float(seconds.sum()), 1e-9)
     proposed = best if best < standing.people else NOBODY
     labels = standing.person[rows]
-    kind: Kind = "confirm" if (labels >= 0).any() else "suggestion" if chance >= 0.5 else "name"
+    kind: Kind = "confirm" if (labels >= 0).any() else "suggestion" if chance >= LIKELY else "name"
     return Unit(
-        cluster, rows, shown, proposed, chance, gain, 1 - chance + float(stray[seen].sum()), float(seconds.sum()), confidence, kind, open=True
+        cluster, rows, rows[faces], proposed, chance, gain, 1 - chance + float(stray[seen].sum()), float(seconds.sum()), confidence, kind, open=True
     )
 
 
 def _worth_showing(seconds: NDArray[np.float64], stray: NDArray[np.float64]) -> NDArray[np.int64]:
     """The faces that stand for a cluster: about the root of its size, half of them those that say who it is, half those that may be others."""
     count = min(FACES, int(np.ceil(np.sqrt(len(seconds)))))
-    sure = np.argsort(-seconds * (1 - stray), kind="stable")[: (count + 1) // 2]
-    doubtful = np.argsort(-seconds * stray, kind="stable")
-    return np.concatenate([sure, doubtful[~np.isin(doubtful, sure)]])[:count]
+    worth = seconds * (1 - stray)
+    sure = np.argsort(-worth, kind="stable")[: (count + 1) // 2]
+    doubt = seconds * stray
+    doubt[sure] = -1
+    return np.concatenate([sure, np.argsort(-doubt, kind="stable")[: count - len(sure)]])
 
 
-def _track(standing: Standing, belief: Belief, wanted: NDArray[np.float64], error: NDArray[np.float64], row: int, mixed: bool) -> Unit:
-    chances, cluster, seconds = belief.target[row].copy(), int(standing.cluster[row]), float(standing.seconds[row])
-    if standing.open[row]:
-        chances[-1] *= 1 - wanted[cluster]
-    best = int(chances.argmax())
-    proposed, chance = (best if best < standing.people else NOBODY), float(chances[best])
-    rows = np.array([row])
-    gain, extra = seconds * float(error[row]), 1 - chance
-    if mixed:
-        gain, extra = max(gain, MIXED_SHARE * seconds), 1.0
-    kind: Kind = "mixed" if mixed else "confirm"
-    return Unit(cluster, rows, rows, proposed, chance, gain, extra, seconds, 1 - float(error[row]), kind, open=False)
+def _tracks(
+    standing: Standing,
+    belief: Belief,
+    wanted: NDArray[np.float64],
+    error: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    mixed: NDArray[np.bool_],
+) -> list[Unit]:
+    """Single tracks: those alone in their cluster, those in decided clusters that nobody looked at, and those with two people in them."""
+    single = standing.open[rows]
+    chances = belief.target[rows].copy()
+    chances[:, -1] *= np.where(single, 1 - wanted[standing.cluster[rows]], 1)
+    best = chances.argmax(axis=1)
+    chance, seconds, wrong = chances[np.arange(len(rows)), best], standing.seconds[rows], error[rows]
+    two = mixed[rows]
+    gain = np.where(two, np.maximum(seconds * wrong, MIXED_SHARE * seconds), seconds * wrong)
+    extra = np.where(two, 1.0, 1 - chance)
+    proposed = np.where(best < standing.people, best, NOBODY)
+    named = standing.person[rows] >= 0
+    kind = np.where(two, "mixed", np.where(~single | named, "confirm", np.where(chance >= LIKELY, "suggestion", "name")))
+    columns = (standing.cluster[rows], proposed, chance, gain, extra, seconds, 1 - wrong, kind, single & ~two)
+    return [
+        Unit(cluster, rows[k : k + 1], rows[k : k + 1], who, sure, worth, more, length, right, what, free)
+        for k, (cluster, who, sure, worth, more, length, right, what, free) in enumerate(zip(*(c.tolist() for c in columns), strict=True))
+    ]

@@ -7,14 +7,16 @@ having been seen together. Memberships stay as the clustering found them, so a t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.config import IdentitySettings
 from engine.identity.context import middles
 from engine.identity.gallery import SHARE_OF_TRACKS
+from engine.identity.linkage import agglomerate
 from engine.identity.membership import ELSEWHERE, NEARER
 from engine.identity.similarity import Evidence
 from engine.tables import Episode
@@ -36,6 +38,23 @@ OPINION = 1.0
 
 UNFORESEEN = 1e-3
 """Least probability of a person the clustering did not think of."""
+
+LEFTOVER = 8
+"""Clusters of at most this many tracks may be put together for a question."""
+
+ALIKE = 1.5
+"""Log odds above which they are."""
+
+TAKEN_OUT = 0.5
+"""Probability that a track taken out of a cluster is nobody the clustering thought of."""
+
+WANTED_S = 4.0
+"""Seconds for which a cluster of nobody known is as likely to be somebody to name as not, before there are answers."""
+
+WANTED_SPREAD = np.array([1.5, 0.5, 1.5])
+"""How far answers may move that: where it begins, what length says, and what the height of the face says."""
+
+NEWTON_ROUNDS = 6
 
 BIN_S = 5.0
 """Who is around is counted in steps of this."""
@@ -68,8 +87,9 @@ class Standing:
 class Ground:
     """What does not change while an episode is reviewed.
 
-    found: evidence of its pairs. middle (tracks,) seconds. track, cluster, chance (m,): memberships. match (clusters, known people + 1): the
-    identity stage's probabilities, the last column for none of the people known.
+    found: evidence of its pairs. middle (tracks,) seconds; height (tracks,) pixels. track, cluster, chance (m,): memberships. match (clusters, known
+    people + 1): the identity stage's probabilities, the last column for none of the people known. clothes: pairs of tracks, evidence times nearness
+    in time, nearness; places: pairs and evidence; apart: pairs and cost.
     """
 
     found: Evidence
@@ -78,12 +98,44 @@ class Ground:
     cluster: NDArray[np.int64]
     chance: NDArray[np.float64]
     match: NDArray[np.float64]
+    height: NDArray[np.float64]
+    clothes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+    places: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+    apart: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
     @classmethod
-    def of(cls, episode: Episode, found: Evidence, membership: object, match: NDArray[np.float64]) -> Ground:
+    def of(cls, episode: Episode, found: Evidence, membership: pa.Table, match: NDArray[np.float64], settings: IdentitySettings) -> Ground:
         """From the results of the identity stage. membership: MEMBERSHIP."""
-        track, cluster, chance = (membership[name].to_numpy() for name in ("track", "cluster", "probability"))  # type: ignore[index]
-        return cls(found, middles(episode.tracks), track.astype(np.int64), cluster.astype(np.int64), chance.astype(np.float64), match)
+        track, cluster, chance = (membership[name].to_numpy() for name in ("track", "cluster", "probability"))
+        middle, body, thread = middles(episode.tracks), found.body.tocoo(), found.thread.tocoo()
+        near = np.exp(-np.abs(middle[body.row] - middle[body.col]) * NEARER / settings.scene_s)
+        clothes = (body.row.astype(np.int64), body.col.astype(np.int64), body.data * near, near)
+        order = np.argsort(thread.row, kind="stable")
+        places = (thread.row[order].astype(np.int64), thread.col[order].astype(np.int64), thread.data[order].astype(np.float64))
+        rows, columns, cost = found.together.both_ways()
+        apart = (rows.astype(np.int64), columns.astype(np.int64), cost.astype(np.float64))
+        return cls(
+            found,
+            middle,
+            track.astype(np.int64),
+            cluster.astype(np.int64),
+            chance.astype(np.float64),
+            match,
+            episode.tracks["height_px"].to_numpy().astype(np.float64),
+            clothes,
+            places,
+            apart,
+        )
+
+    def with_alone(self, tracks: NDArray[np.int64], clusters: NDArray[np.int64]) -> Ground:
+        """The same with some tracks taken out of their cluster, each into a new one of its own; what else they may be stays."""
+        own = np.isin(self.track, tracks) & (self.chance >= 0.5)
+        number = np.full(len(self.middle), -1)
+        number[tracks] = clusters
+        cluster, chance = np.where(own, number[self.track], self.cluster), np.where(own, np.minimum(self.chance, TAKEN_OUT), self.chance)
+        more = np.zeros((int(clusters.max()) + 1 - len(self.match), self.match.shape[1]))
+        more[:, -1] = 1
+        return replace(self, cluster=cluster, chance=chance, match=np.concatenate([self.match, more]))
 
 
 @dataclass(frozen=True)
@@ -109,6 +161,40 @@ def refit(ground: Ground, standing: Standing, settings: IdentitySettings, newcom
     cluster = _clusters(ground, standing, face, context, bank, settings, newcomers)
     target, member = _targets(ground, standing, cluster, _direct(ground, standing, face, bank, settings) + context)
     return Belief(target, cluster, member)
+
+
+def grouped(ground: Ground, standing: Standing) -> tuple[Ground, Standing]:
+    """The same with leftovers put together: small clusters nobody decided about that are likely one person, by place, clothes and faces.
+
+    The clustering attaches poor tracks to good ones only; among themselves they are worth a question together.
+    """
+    clusters = len(ground.match)
+    size = np.bincount(standing.cluster, minlength=clusters)
+    touched = np.bincount(standing.cluster, ~standing.open, clusters) > 0
+    rows = np.flatnonzero((size[standing.cluster] <= LEFTOVER) & ~touched[standing.cluster] & (standing.person == NOBODY))
+    if len(rows) < 2:
+        return ground, standing
+    track = standing.track[rows]
+    units, unit = np.unique(standing.cluster[rows], return_inverse=True)
+    place = np.full(len(ground.middle), -1)
+    place[track] = unit
+    sums = np.zeros((len(units), len(units)), np.float32)
+    np.add.at(sums, (unit[:, None], unit[None]), ground.found.face[np.ix_(track, track)])
+    for part in (ground.found.body, ground.found.thread):
+        among = part[track][:, track].tocoo()
+        np.add.at(sums, (unit[among.row], unit[among.col]), among.data)
+    cost = np.zeros(sums.shape, np.float16)
+    first, second, value = ground.found.together.both_ways()
+    known = (place[first] >= 0) & (place[second] >= 0)
+    np.maximum.at(cost, (place[first[known]], place[second[known]]), value[known].astype(np.float16))
+    np.fill_diagonal(sums, 0)
+    weight = np.bincount(unit).astype(np.float64)
+    group = agglomerate(sums, weight, cost, ALIKE)
+    leader = np.full(int(group.max()) + 1, -1)
+    leader[group[::-1]] = units[::-1]
+    into = np.arange(clusters)
+    into[units] = leader[group]
+    return replace(ground, cluster=into[ground.cluster]), replace(standing, cluster=into[standing.cluster])
 
 
 def _exemplars(ground: Ground, standing: Standing) -> list[NDArray[np.int64]]:
@@ -162,25 +248,16 @@ def _direct(
 def _context(ground: Ground, standing: Standing) -> NDArray[np.float64]:
     """(tracks, people) log odds from clothes and place, less the cost of having been seen together; and who is around."""
     tracks, people = len(ground.middle), standing.people
-    person = np.full(tracks, NOBODY)
-    decided = standing.how != MACHINE
-    person[standing.track[decided]] = standing.person[decided]
-    body, thread = ground.found.body.tocoo(), ground.found.thread.tocoo()
-    keep = person[body.col] >= 0
-    row, owner, value = body.row[keep], person[body.col[keep]], body.data[keep]
-    near = np.exp(-np.abs(ground.middle[row] - ground.middle[body.col[keep]]) * NEARER / 90.0)
-    key = row * people + owner
-    total = np.bincount(key, value * near, tracks * people)
-    count = np.bincount(key, near, tracks * people)
-    result = (total / np.maximum(count, 1e-3)).reshape(tracks, people)
-    keep = person[thread.col] >= 0
-    place = np.zeros((tracks, people))
-    np.maximum.at(place, (thread.row[keep], person[thread.col[keep]]), thread.data[keep])
-    rows, columns, cost = ground.found.together.both_ways()
-    keep = person[columns] >= 0
-    apart = np.zeros((tracks, people))
-    np.maximum.at(apart, (rows[keep], person[columns[keep]]), cost[keep])
-    return result + place - apart
+    person = np.full(tracks, people)
+    person[standing.track] = np.where(standing.person >= 0, standing.person, people)
+    row, column, value, near = ground.clothes
+    key = row * (people + 1) + person[column]
+    total, count = (np.bincount(key, weight, tracks * (people + 1)).reshape(tracks, -1)[:, :people] for weight in (value, near))
+    result = total / np.maximum(count, 1e-3)
+    place, apart = np.zeros((tracks, people + 1)), np.zeros((tracks, people + 1))
+    for into, (row, column, value) in ((place, ground.places), (apart, ground.apart)):
+        np.maximum.at(into.ravel(), row * (people + 1) + person[column], value)
+    return result + (place - apart)[:, :people]
 
 
 def _presence(ground: Ground, standing: Standing, settings: IdentitySettings) -> NDArray[np.float64]:
@@ -208,42 +285,45 @@ def _clusters(
     """(clusters, people + 1) who each cluster is; certain where it was decided."""
     people, clusters = standing.people, len(bank)
     weight = ground.found.trust[standing.track].astype(np.float64) + 1e-3
-    presence = _presence(ground, standing, settings) if people else np.zeros((len(weight), 0))
-    result = np.zeros((clusters, people + 1))
+    # Somebody without exemplars is known from the facebank alone.
+    value = np.where(np.isnan(face).all(axis=0), -np.inf, np.nan_to_num(face) + context)[standing.track]
+    around = np.zeros((clusters, people))
+    np.add.at(around, standing.cluster, _presence(ground, standing, settings)[standing.track] * weight[:, None])
+    around /= np.maximum(np.bincount(standing.cluster, weight, clusters), 1e-9)[:, None]
+    odds = np.full((clusters, people), -np.inf)
     order = np.argsort(standing.cluster, kind="stable")
     bounds = np.searchsorted(standing.cluster[order], np.arange(clusters + 1))
-    for cluster in range(clusters):
+    size = np.diff(bounds)
+    alone = order[bounds[:-1][size == 1]]
+    odds[standing.cluster[alone]] = value[alone]
+    for cluster in np.flatnonzero(size > 1):
         rows = order[bounds[cluster] : bounds[cluster + 1]]
-        if not len(rows):
-            result[cluster, -1] = 1
-            continue
-        decided = rows[standing.how[rows] == WITH_CLUSTER]
-        if len(decided):
-            result[cluster, int(standing.person[decided[0]]) if standing.person[decided[0]] >= 0 else -1] = 1
-            continue
-        rows = rows[standing.open[rows]] if standing.open[rows].any() else rows
-        track = standing.track[rows]
-        odds = _of_best(face[track], context[track], weight[rows])
-        odds = np.maximum(odds, bank[cluster])
-        # The prior is the mean of who is around and of everybody alike: people turn up where they were not before.
-        around = 0.5 * (weight[rows] @ presence[track]) / weight[rows].sum() + 0.5 / max(people, 1)
-        logits = np.append(odds + np.log((1 - newcomers) * around), np.log(newcomers))
-        logits[:-1][standing.rejected[rows].any(axis=0)] = -np.inf
-        value = np.exp(logits - logits.max())
-        result[cluster] = value / value.sum()
+        odds[cluster] = _of_best(value[rows], weight[rows])
+    odds = np.maximum(odds, bank)
+    refused = np.zeros((clusters, people), bool)
+    np.logical_or.at(refused, standing.cluster, standing.rejected)
+    odds[refused] = -np.inf
+    # The prior is the mean of who is around and of everybody alike: people turn up where they were not before.
+    logits = odds + np.log((1 - newcomers) * (0.5 * around + 0.5 / max(people, 1)))
+    logits = np.column_stack([logits, np.full(clusters, np.log(newcomers))])
+    result: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result /= result.sum(axis=1, keepdims=True)
+    result[size == 0] = np.eye(1, people + 1, people)
+    with_cluster = np.flatnonzero(standing.how == WITH_CLUSTER)
+    result[standing.cluster[with_cluster]] = 0
+    result[standing.cluster[with_cluster], np.where(standing.person[with_cluster] >= 0, standing.person[with_cluster], people)] = 1
+    result /= np.maximum(result.sum(axis=1, keepdims=True), 1e-9)
     return result
 
 
-def _of_best(face: NDArray[np.float64], context: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def _of_best(value: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """(people,) log odds of one cluster, over those of its tracks most like each person that hold a share of its weight."""
-    known = ~np.isnan(face[0])
-    result = np.full(face.shape[1], -np.inf)
-    value = (np.nan_to_num(face) + context)[:, known]
     order = np.argsort(-value, axis=0, kind="stable")
     share = weight[order]
     before = np.cumsum(share, axis=0) - share
     share = np.minimum(share, np.maximum(SHARE_OF_TRACKS * weight.sum() - before, 0))
-    result[known] = (np.take_along_axis(value, order, axis=0) * share).sum(axis=0) / share.sum(axis=0)
+    kept = np.where(share > 0, np.take_along_axis(value, order, axis=0), 0)
+    result: NDArray[np.float64] = (kept * share).sum(axis=0) / share.sum(axis=0)
     return result
 
 
@@ -274,3 +354,34 @@ def _targets(
     target[looked, np.where(standing.person[looked] >= 0, standing.person[looked], -1)] = 1
     member[looked] = 1
     return target, member
+
+
+def wanted_of(ground: Ground, standing: Standing) -> NDArray[np.float64]:
+    """(clusters,) probability that a cluster of nobody known is somebody to be named: the longer the likelier, and what the answers so far teach.
+
+    A logistic curve, its start at even odds for WANTED_S; taught by clusters decided to be nobody, and by the largest cluster of everybody who was
+    not known before.
+    """
+    clusters = len(ground.match)
+    held = np.bincount(standing.cluster, standing.seconds, clusters)
+    height = np.bincount(standing.cluster, standing.seconds * np.log(ground.height[standing.track]), clusters) / np.maximum(held, 1e-9)
+    usual = float(np.median(height[held > 0])) if (held > 0).any() else 0.0
+    columns = np.column_stack([np.ones(clusters), np.log(np.maximum(held, 0.1)), height - usual])
+    decided = ~standing.open
+    answered: dict[int, tuple[float, float]] = {}
+    for person in np.unique(standing.person[decided]):
+        mine = standing.cluster[decided & (standing.person == person)]
+        if person < 0:
+            answered |= {int(one): (0.0, 1.0) for one in np.unique(mine)}
+        elif person >= ground.match.shape[1] - 1:
+            answered[int(np.bincount(mine, standing.seconds[decided & (standing.person == person)]).argmax())] = (1.0, 1.0)
+    weight = start = np.array([-np.log(WANTED_S), 1.0, 0.0])
+    rows = np.array(sorted(answered), np.int64)
+    said = np.array([answered[int(row)][0] for row in rows])
+    for _ in range(NEWTON_ROUNDS if len(rows) else 0):
+        value = 1 / (1 + np.exp(-columns[rows] @ weight))
+        gradient = columns[rows].T @ (said - value) - (weight - start) / WANTED_SPREAD**2
+        curvature = (columns[rows] * (value * (1 - value))[:, None]).T @ columns[rows] + np.diag(1 / WANTED_SPREAD**2)
+        weight = weight + np.clip(np.linalg.solve(curvature, gradient), -1, 1)
+    result: NDArray[np.float64] = 1 / (1 + np.exp(-columns @ weight))
+    return result

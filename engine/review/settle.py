@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from engine.errors import RollcallError
 from engine.totals.labels import IDENTITY
 from engine.workers import WorkerPool
-from store import decisions, ids, results
+from store import decisions, ids, outbox, results
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -216,7 +216,11 @@ def _write(engine: Engine, settling: Settling, answer: dict[str, Any]) -> bool:
         if not {*totals["person_id"].to_pylist(), *suggestions["person_id"].to_pylist()} <= people:
             return False  # somebody was taken back or forgotten while the worker counted; the decision that did it is settled next
         results.replace_totals(transaction, run_id, episode_id, totals, pairs, answer["unidentified_s"], settling.seq)
+        asked = transaction.rows("SELECT count(*) AS items FROM queue_item WHERE run_id = ?", [run_id])[0]["items"]
         results.replace_questions(transaction, run_id, episode_id, suggestions, items)
+        outbox.announce(transaction, "totals.changed", episode_id=episode_id, run_id=run_id)
+        if asked and not items.num_rows:
+            outbox.announce(transaction, "review.finished", episode_id=episode_id, run_id=run_id)
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -38,7 +39,8 @@ class People:
 class EpisodeState:
     """One run under review. Never changed in place: `with_decisions` gives the next one.
 
-    tracks: by id. covers: of each track, by all decisions, also those taken back. pieces: of each track, in time order.
+    tracks: by id. covers: of each track, by all decisions, also those taken back. pieces: of each track, in time order. refolded: tracks folded
+    again when the state was made of the one before.
     """
 
     run_id: int
@@ -49,6 +51,7 @@ class EpisodeState:
     covers: Mapping[int, tuple[Cover, ...]]
     rules: Rulebook
     pieces: Mapping[int, tuple[Piece, ...]]
+    refolded: frozenset[int] = frozenset()
 
     @classmethod
     def load(cls, database: Database, episode_id: int, run_id: int, people: People) -> EpisodeState:
@@ -73,22 +76,49 @@ class EpisodeState:
             touched.add(cover.track_id)
         rules = rulebook(self.run_id, self.tracks, mine, by_track)
         changed = (set(rules.voided) ^ set(self.rules.voided)) | {one for d in added for one in d.voids}
-        if rules.merged != self.rules.merged or rules.moves_to != self.rules.moves_to:
-            touched = set(self.tracks)
-        elif changed:
+        changed |= {one for one, _ in set(rules.moves_to.items()) ^ set(self.rules.moves_to.items())}
+        if changed:
             touched |= {track for track, found in by_track.items() if any(c.decision_id in changed for c in found)}
+        if rules.merged != self.rules.merged:
+            touched |= self._of_people(by_track, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
         pieces = dict(self.pieces)
         for track in touched:
             pieces[track] = fold_track(self.tracks[track], by_track.get(track, ()), rules)
-        return replace(self, decisions=mine, covers=by_track, rules=rules, pieces=pieces)
+        return replace(self, decisions=mine, covers=by_track, rules=rules, pieces=pieces, refolded=frozenset(touched))
+
+    def _of_people(self, covers: Mapping[int, tuple[Cover, ...]], known: Mapping[int, Decision], merges: set[tuple[int, int]]) -> set[int]:
+        """Tracks about which the machine or a decision names somebody some merges of people are about."""
+        people = {person for merge in merges for person in merge}
+        named = {one for one, d in known.items() if d.person_id in people or "labels" in d.parameters}
+        by_machine = {track_id for track_id, track in self.tracks.items() if track.person_id is not None and self._meets(track.person_id, people)}
+        return by_machine | {track for track, found in covers.items() if any(c.decision_id in named for c in found)}
+
+    def _meets(self, person_id: int, people: set[int]) -> bool:
+        """Whether somebody, or whom they were merged into, is one of some people."""
+        return person_id in people or self.rules.person(person_id) in people
 
     def fixed(self, decision_id: int) -> bool:
         """Whether a decision is about somebody who was forgotten: it is never taken back."""
         return self.decisions[decision_id].person_id in self.rules.erased
 
     def changed_since(self, before: EpisodeState) -> list[int]:
-        """Tracks whose pieces differ."""
-        return sorted(track for track, pieces in self.pieces.items() if pieces != before.pieces.get(track))
+        """Tracks whose pieces differ from the state this one was made of."""
+        return sorted(track for track in self.refolded if self.pieces[track] != before.pieces[track])
+
+    @cached_property
+    def rev(self) -> int:
+        """The newest decision that touches any of the run's faces."""
+        return max((piece.rev for pieces in self.pieces.values() for piece in pieces), default=0)
+
+    @cached_property
+    def held_us(self) -> dict[int | None, int]:
+        """Microseconds of track under each label."""
+        held: dict[int | None, int] = {}
+        for pieces in self.pieces.values():
+            for piece in pieces:
+                if not piece.excluded:
+                    held[piece.person_id] = held.get(piece.person_id, 0) + piece.end_us - piece.start_us
+        return held
 
     def all_pieces(self) -> list[Piece]:
         """Every piece, by track and time."""

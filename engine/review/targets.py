@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -135,7 +135,7 @@ def within(state: EpisodeState, targets: Sequence[Target]) -> tuple[Piece, ...]:
         for piece in state.pieces[target.track_id]:
             start, end = max(piece.start_us, target.start_us), min(piece.end_us, target.end_us)
             if start < end:
-                found.append(replace(piece, start_us=start, end_us=end))
+                found.append(piece._replace(start_us=start, end_us=end))
     return tuple(found)
 
 

@@ -5,46 +5,34 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Generator, Iterator
 from fractions import Fraction
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
 import av.error
 
 from engine.config import ObserveSettings
+from engine.sources.ahead import ahead
 from engine.sources.frame import Frame
+from engine.sources.grid import Grid
 from engine.sources.picture import Converter, DecodedFrame
 from engine.sources.probe import MICROSECONDS, MediaInfo, open_video, origin_us, to_us
+from engine.sources.spare import Sparing
 from engine.tables import SegmentWindow
 
 _STEPS_BACK = 3
 """Key frames tried before the window's own when decoding does not start there (recovery points, coarse seeking); then the file's start."""
 
 
-class Grid:
-    """Which frames are analysed: the first at or after each point k / fps of the recording's clock, whatever the segment."""
+def read(path: Path, media: MediaInfo, window: SegmentWindow, settings: ObserveSettings, threads: int = 1) -> Iterator[tuple[Frame, bool]]:
+    """Frames of a window in time order, each with whether it is to be analysed; decoded a little ahead in a thread of its own.
 
-    def __init__(self, fps: float, before_us: int) -> None:
-        """`before_us` is the time of the frame before the first one asked about, -1 for none."""
-        self._fps = Fraction(fps).limit_denominator(1000)
-        self._last = self._point(before_us) if before_us >= 0 else -1
-
-    def _point(self, t_us: int) -> int:
-        return int(t_us * self._fps.numerator // (self._fps.denominator * MICROSECONDS))
-
-    def hit(self, t_us: int) -> bool:
-        """Whether the next frame, shown at `t_us`, is analysed."""
-        point = self._point(t_us)
-        new, self._last = point > self._last, max(point, self._last)
-        return new
-
-
-def read(path: Path, media: MediaInfo, window: SegmentWindow, settings: ObserveSettings, threads: int = 0) -> Iterator[tuple[Frame, bool]]:
-    """Frames of a window in time order, each with whether it is to be analysed.
-
-    Broken packets, repeated times and times going back are passed over; a frame without a time is put one frame after the one before it.
+    Frames that no other frame needs, are not analysed and lie where nothing much changes are passed over (engine/sources/spare.py), unless
+    `observe.every_frame` is set. Broken packets, repeated times and times going back are passed over; a frame without a time is put one frame
+    after the one before it.
 
     Args:
-        threads: of the decoder; 0 lets FFmpeg choose by the number of cores.
+        threads: of the decoder; 0 lets FFmpeg choose by the number of cores. One costs the least processor time.
 
     Raises:
         BadMedia: the file cannot be opened any more.
@@ -53,30 +41,32 @@ def read(path: Path, media: MediaInfo, window: SegmentWindow, settings: ObserveS
     at = bisect_left(media.key_frames_us, window.start_us)
     known = at < len(media.key_frames_us) and media.key_frames_us[at] == window.start_us
     grid = Grid(settings.fps, media.before_key_us[at] if known else -1)
-    for decoded, t_us in _window_frames(path, media, window, threads):
-        if t_us >= window.seen_until_us:
-            return
+    fps = None if settings.every_frame else settings.fps
+    for decoded, t_us in ahead(_window_frames(path, media, window, fps, threads)):
         yield DecodedFrame(decoded, t_us, size, rotation, converter), grid.hit(t_us)
 
 
-def _window_frames(path: Path, media: MediaInfo, window: SegmentWindow, threads: int) -> Iterator[tuple[Any, int]]:
-    """Decoded frames from the window's start on."""
+def _window_frames(path: Path, media: MediaInfo, window: SegmentWindow, fps: float | None, threads: int) -> Generator[tuple[Any, int], None, None]:
+    """Decoded frames of the window; `fps` as in `_decoded`."""
     at = bisect_left(media.key_frames_us, window.start_us)
     back = [media.key_frames_us[i] for i in range(at, max(0, at - _STEPS_BACK), -1) if i < len(media.key_frames_us)]
     for seek_us in [*back, None] if window.start_us > media.first_frame_us else [None]:
-        frames = _decoded(path, media, seek_us, threads)
+        frames = _decoded(path, media, seek_us, fps, threads)
         first = next((found for found in frames if found[1] >= window.start_us), None)
         if first is None or (first[1] > window.start_us and seek_us is not None):
             # Decoding really began later than asked: start further back.
             frames.close()
             continue
-        yield first
-        yield from frames
+        yield from takewhile(lambda found: found[1] < window.seen_until_us, chain([first], frames))
+        frames.close()
         return
 
 
-def _decoded(path: Path, media: MediaInfo, seek_us: int | None, threads: int) -> Generator[tuple[Any, int], None, None]:
-    """Decoded frames in time order, from the key frame at or before `seek_us` on (None: from the start of the file)."""
+def _decoded(path: Path, media: MediaInfo, seek_us: int | None, fps: float | None, threads: int) -> Generator[tuple[Any, int], None, None]:
+    """Decoded frames in time order, from the key frame at or before `seek_us` on (None: from the start of the file).
+
+    `fps` is the rate of the analysis when frames may be passed over, None when not.
+    """
     container, stream = open_video(path)
     with container:
         stream.thread_type = "AUTO"
@@ -85,7 +75,11 @@ def _decoded(path: Path, media: MediaInfo, seek_us: int | None, threads: int) ->
         if seek_us is not None:
             container.seek(round((seek_us + origin) / (time_base * MICROSECONDS)), stream=stream, backward=True)
         step, previous = round(MICROSECONDS / media.fps), -1
+        sparing = Sparing(fps) if fps is not None else None
         for packet in _packets(container, stream):
+            if sparing is not None and packet.size:
+                needed = packet.pts is None or sparing.needed(to_us(packet.pts, time_base, origin), packet.size, packet.is_keyframe)
+                stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:

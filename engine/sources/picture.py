@@ -7,16 +7,11 @@ from typing import Any
 import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
 
 from engine.models.base import Image
+from engine.sources.planes import PLANAR, Planes, resized
 
 _TURN = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-_PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
-_FULL_RANGE = 2
-_BT709, _BT601 = (0.2126, 0.0722), (0.299, 0.114)
-"""Share of red and of blue in luma."""
-
 _AREA = "AREA"
 
 
@@ -52,6 +47,7 @@ class DecodedFrame:
         self._decoded = decoded
         self._rotation = rotation
         self._converter = converter
+        self._planes = Planes(decoded) if decoded.format.name in PLANAR else None
         self._scaled: dict[int, Image] = {}
         self._whole: Image | None = None
 
@@ -61,7 +57,8 @@ class DecodedFrame:
         width, height = max(2, round(self.width * factor)), max(2, round(self.height * factor))
         if width not in self._scaled:
             stored = (height, width) if self._rotation in (90, 270) else (width, height)
-            self._scaled[width] = _turned(self._converter.bgr(self._decoded, *stored), self._rotation)
+            picture = self._planes.whole(stored) if self._planes is not None else self._converter.bgr(self._decoded, *stored)
+            self._scaled[width] = _turned(picture, self._rotation)
         return self._scaled[width]
 
     def crop(self, x1: float, y1: float, x2: float, y2: float, max_size: int) -> Image:
@@ -91,12 +88,12 @@ class DecodedFrame:
         # Pixels of the stored picture; they differ from displayed ones by the pixel aspect.
         part = (x1 * width // across, y1 * height // down, -(-x2 * width // across), -(-y2 * height // down))
         size = (target[1], target[0]) if turned else target
-        if self._decoded.format.name in _PLANAR:
-            return _turned(_from_planes(self._decoded, part, size), self._rotation)
+        if self._planes is not None:
+            return _turned(self._planes.part(part, size), self._rotation)
         if self._whole is None:
             self._whole = self._converter.bgr(self._decoded, width, height)
         whole = self._whole
-        return _turned(_resized(whole[part[1] : part[3], part[0] : part[2]], size), self._rotation)
+        return _turned(resized(whole[part[1] : part[3], part[0] : part[2]], size), self._rotation)
 
 
 def _turned(picture: Image, rotation: int) -> Image:
@@ -114,34 +111,3 @@ def _stored(box: tuple[int, int, int, int], width: int, height: int, rotation: i
     if rotation == 270:
         return y1, width - x2, y2, width - x1
     return box
-
-
-def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    if (picture.shape[1], picture.shape[0]) == size:
-        return picture
-    smaller = size[0] <= picture.shape[1] and size[1] <= picture.shape[0]
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.uint8)
-
-
-def _from_planes(decoded: Any, part: tuple[int, int, int, int], size: tuple[int, int]) -> Image:
-    """BGR of a part of a planar 8-bit YUV frame, without converting the rest of it."""
-    x1, y1, x2, y2 = part
-    planes = []
-    for plane in decoded.planes:
-        whole = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        fx, fy = -(-decoded.width // plane.width), -(-decoded.height // plane.height)
-        planes.append(_resized(whole[y1 // fy : max(y1 // fy + 1, -(-y2 // fy)), x1 // fx : max(x1 // fx + 1, -(-x2 // fx))], size))
-    return np.asarray(cv2.transform(cv2.merge(planes), _matrix(decoded)), np.uint8)
-
-
-def _matrix(decoded: Any) -> NDArray[np.float32]:
-    """(3, 4) from Y, U, V of 8 bits to B, G, R of 8 bits (ITU-T H.273, matrix coefficients 1 and 5; larger pictures default to 709)."""
-    name = int(decoded.colorspace)
-    high = name == 1 or (name == 2 and decoded.height > 576)
-    kr, kb = _BT709 if high else _BT601
-    full = int(decoded.color_range) == _FULL_RANGE or decoded.format.name.startswith("yuvj")
-    luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)
-    kg = 1 - kr - kb
-    rows = np.array([[1, 2 * (1 - kb), 0], [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg], [1, 0, 2 * (1 - kr)]]) * [luma, chroma, chroma]
-    offset = -(rows[:, 0] * black + (rows[:, 1] + rows[:, 2]) * 128)
-    return np.column_stack([rows, offset]).astype(np.float32)

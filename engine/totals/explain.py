@@ -73,9 +73,10 @@ def explain(episode: Episode, labels: Labels, person: int, settings: TotalsSetti
     known = place < len(labels.people) and labels.people[place] == person
     mine = np.flatnonzero(labels.called(count) == place) if known else np.empty(0, np.int64)
     chance = labels.chances(count)[:, place] if known else np.zeros(count)
+    counted = labels.chances(count, settings.sure_probability)[:, place] if known else chance
     gap_us = round(settings.gap_s * 1e6)
     stretches, total = _stretches(episode, mine, gap_us)
-    return Explanation(total, stretches, _tracks(episode, labels, mine, chance), _doubts(episode, mine, chance, settings.sure_probability, gap_us))
+    return Explanation(total, stretches, _tracks(episode, labels, mine, chance), _doubts(episode, mine, chance, counted, gap_us))
 
 
 def _spans(episode: Episode) -> intervals.Intervals:
@@ -115,19 +116,19 @@ def _tracks(episode: Episode, labels: Labels, mine: NDArray[np.int64], chance: N
     return pa.table(columns).select(TRACKS.names).cast(TRACKS).sort_by([("start_us", "ascending"), ("track", "ascending")])
 
 
-def _doubts(episode: Episode, mine: NDArray[np.int64], chance: NDArray[np.float64], sure: float, gap_us: int) -> pa.Table:
-    """What every doubtful track adds to or takes from the expectation."""
+def _doubts(episode: Episode, mine: NDArray[np.int64], chance: NDArray[np.float64], counted: NDArray[np.float64], gap_us: int) -> pa.Table:
+    """What every doubtful track adds to or takes from the expectation, in which it counts by `counted` (tracks,)."""
     spans, shot = _spans(episode), episode.tracks["shot"].to_numpy()
     labelled = np.zeros(len(spans), bool)
     labelled[mine] = True
-    doubtful = np.flatnonzero(np.where(labelled, chance < sure, chance > 0))
+    doubtful = np.flatnonzero(np.abs(counted - labelled) > 1e-6)
     seconds = np.zeros(len(doubtful))
     for row, track in enumerate(doubtful):
         here = mine[shot[mine] == shot[track]]
         others = spans[here[here != track]]
         without = intervals.length(intervals.close_gaps(others, gap_us))
         held = intervals.length(intervals.close_gaps(np.concatenate([others, spans[track : track + 1]]), gap_us)) - without
-        seconds[row] = held / 1e6 * (chance[track] - labelled[track])
+        seconds[row] = held / 1e6 * (counted[track] - labelled[track])
     table = pa.table([doubtful.astype(np.int32), labelled[doubtful], chance[doubtful].astype(np.float32), seconds], schema=DOUBTS)
     order = np.lexsort((doubtful, -np.abs(seconds)))
     return table.take(pa.array(order))

@@ -78,9 +78,10 @@ class Labels:
         decided[rows], person[rows] = True, self._person(self.decided)
         return decided, person
 
-    def chances(self, tracks: int) -> NDArray[np.float64]:
-        """(tracks, people) probability that each track is each person's."""
+    def chances(self, tracks: int, sure: float = np.inf) -> NDArray[np.float64]:
+        """(tracks, people) probability that each track is each person's; memberships of at least `sure` are taken as certain."""
         clusters, member = self.clusters_of(tracks)
+        member = rounded(member, sure)
         people, chance = self.people_of()
         by_cluster = np.zeros((len(people) + 1, len(self.people) + 1))
         np.add.at(by_cluster, (np.arange(len(people))[:, None], people), chance)
@@ -91,6 +92,11 @@ class Labels:
         total[decided] = 0
         total[decided, person[decided]] = 1
         return total[:, :-1]
+
+
+def rounded(member: NDArray[np.float64], sure: float) -> NDArray[np.float64]:
+    """(n, r) memberships, most probable first, with rows led by at least `sure` made certain."""
+    return np.where(member[:, :1] >= sure, np.eye(1, member.shape[1]), member)
 
 
 def _padded(

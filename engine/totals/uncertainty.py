@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.config import TotalsSettings
 from engine.tables import Episode
-from engine.totals.labels import NOBODY, Labels
+from engine.totals.labels import NOBODY, Labels, rounded
 
 END_FACES = 2
 """Faces at an end of a track whose scores say how certain the end is."""
@@ -58,7 +58,7 @@ def draw_edges(episode: Episode, settings: TotalsSettings, rng: np.random.Genera
 
 
 def looseness(episode: Episode, settings: TotalsSettings) -> NDArray[np.float64]:
-    """(2, n) how many half steps each start and each end is uncertain by: 1, and more where the faces there scored low."""
+    """(2, n) how many half steps each start and each end is uncertain by: `end_steps`, and more where the faces there scored low."""
     track = episode.detections["track"].to_numpy()
     order = np.lexsort((episode.detections["t_us"].to_numpy(), track))
     order = order[track[order] >= 0]
@@ -70,7 +70,7 @@ def looseness(episode: Episode, settings: TotalsSettings) -> NDArray[np.float64]
     sums = np.stack([total[bounds[:-1] + faces] - total[bounds[:-1]], total[bounds[1:]] - total[bounds[1:] - faces]])
     mean = np.where(faces > 0, sums / np.maximum(faces, 1), settings.firm_score)
     doubt = np.maximum(0, settings.firm_score - mean) / settings.firm_score
-    result: NDArray[np.float64] = 1 + settings.loose_end * doubt
+    result: NDArray[np.float64] = settings.end_steps * (1 + settings.loose_end * doubt)
     return result
 
 
@@ -95,8 +95,7 @@ def draw_people(tracks: int, labels: Labels, chance: Chance, sure: float) -> NDA
         sure: memberships at least this probable are taken as certain.
     """
     clusters, member = labels.clusters_of(tracks)
-    surely = member[:, :1] >= sure
-    member = np.where(surely, np.eye(1, member.shape[1]), member)
+    member = rounded(member, sure)
     people, who = labels.people_of()
     cluster = _choose(clusters, member, chance.track)
     person_of = np.concatenate([_choose(people, who, chance.cluster), np.full((1, chance.track.shape[1]), NOBODY, np.int32)])

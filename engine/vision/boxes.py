@@ -1,28 +1,37 @@
-"""Box arithmetic on (n, 4) xyxy arrays, in any one unit."""
+"""Box arithmetic on xyxy arrays, in any one unit."""
 
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 Boxes = NDArray[np.float32]
 
 
+def boxes_of(table: pa.Table) -> Boxes:
+    """(n, 4) float32 xyxy of a table with columns x1, y1, x2, y2."""
+    return np.stack([table[name].to_numpy().astype(np.float32) for name in ("x1", "y1", "x2", "y2")], axis=1)
+
+
 def area(boxes: Boxes) -> Boxes:
-    """(n,) areas; boxes turned inside out have none."""
-    size: Boxes = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    product: Boxes = size[:, 0] * size[:, 1]
+    """(...) areas of (..., 4) boxes; those turned inside out have none."""
+    size: Boxes = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
+    product: Boxes = size[..., 0] * size[..., 1]
     return product
 
 
-def iou(a: Boxes, b: Boxes) -> Boxes:
-    """(len(a), len(b)) intersection over union."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    overlap = np.prod(np.maximum(high - low, 0), axis=2)
-    union = area(a)[:, None] + area(b)[None, :] - overlap
-    ratio: Boxes = (overlap / np.maximum(union, 1e-12)).astype(np.float32)
+def overlap(a: Boxes, b: Boxes) -> Boxes:
+    """Intersection over union of (..., 4) boxes each, broadcast."""
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    ratio: Boxes = (shared / np.maximum(area(a) + area(b) - shared, 1e-12)).astype(np.float32)
     return ratio
+
+
+def iou(a: Boxes, b: Boxes) -> Boxes:
+    """(len(a), len(b)) intersection over union of every box of one with every box of the other."""
+    return overlap(a[:, None], b[None])
 
 
 def grown(boxes: Boxes, share: float) -> Boxes:
@@ -36,11 +45,11 @@ def nms(boxes: Boxes, scores: NDArray[np.float32], threshold: float) -> NDArray[
     """Positions kept by greedy non-maximum suppression, best score first. A box lying mostly inside a kept one is the same face seen at
     another scale, and goes too."""
     order = np.argsort(-scores, kind="stable")
-    overlap = iou(boxes, boxes)
+    shared = iou(boxes, boxes)
     areas = area(boxes)
     kept: list[int] = []
     for i in order:
-        same = any(overlap[i, j] > threshold or (_share_inside(boxes[i], boxes[j], areas[i]) > 0.8 and areas[i] > 0.25 * areas[j]) for j in kept)
+        same = any(shared[i, j] > threshold or (_share_inside(boxes[i], boxes[j], areas[i]) > 0.8 and areas[i] > 0.25 * areas[j]) for j in kept)
         if not same:
             kept.append(int(i))
     return np.array(kept, np.int64)
@@ -50,10 +59,3 @@ def _share_inside(box: Boxes, other: Boxes, box_area: float) -> float:
     width = min(box[2], other[2]) - max(box[0], other[0])
     height = min(box[3], other[3]) - max(box[1], other[1])
     return float(max(width, 0) * max(height, 0) / max(box_area, 1e-12))
-
-
-def paired_iou(a: Boxes, b: Boxes) -> Boxes:
-    """(n,) intersection over union of each box of `a` with the one of `b` in its place."""
-    overlap = np.prod(np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0), axis=1)
-    ratio: Boxes = (overlap / np.maximum(area(a) + area(b) - overlap, 1e-12)).astype(np.float32)
-    return ratio

@@ -1,25 +1,42 @@
-"""The detection cascade: a small look at most frames, a full look where it can change something.
+"""The detection cascade: looks just large enough for the faces known, a full look where it can change something.
 
 Small faces need resolution, and SCRFD misses some that fill the picture unless it is shrunk, so a frame is looked at in two sizes, merged, at
 the start of a shot, at intervals, and when the faces are not those of the frame before. In between one size is enough: the small one
-when it saw all faces last time, else the large one.
+when it saw all faces last time, else the large one; and where nothing changed but the faces known, a size at which those are still
+certain to be found, or no look at all when there are none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.config import ObserveSettings
 from engine.models.base import FaceDetector, Faces
 from engine.sources.frame import Frame
 from engine.vision.boxes import grown, iou, nms
+from engine.vision.novelty import Scenery
 
-SMALL, FULL = 1, 2
+NOT_RUN, SMALL, FULL = 0, 1, 2
 
 _SAME_FACE_IOU = 0.3
+
+_SURE = 0.4
+"""Score from which on a face that comes or goes is news."""
+
+_SIZE_STEP = 32
+"""Networks take multiples of this; what is smaller is padded and costs the same."""
+
+_LESS_SURE = 1.3
+"""Faces that were lost in a look just large enough for them are followed in pictures this much larger for the rest of the shot."""
+
+_STILL_INTERVALS = 3
+"""Where nothing changes, full looks are this many intervals apart."""
+
+
+NOBODY = Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
 
 @dataclass(frozen=True)
@@ -39,33 +56,67 @@ class FaceFinder:
         self._full_size = max(settings.full_size, detector.min_size)
         self._small_size = min(max(settings.small_size, detector.min_size), self._full_size)
         self._interval: int | None = None
-        self._faces: NDArray[np.float32] = np.zeros((0, 4), np.float32)
+        self._faces = NOBODY
         self._size = self._small_size
+        self._looked, self._looked_fully = Scenery(), Scenery()
+        self._sure_px = float(detector.sure_px)
 
     def look(self, frame: Frame, new_shot: bool) -> Look:
         """Find the faces of a frame; `new_shot` says that the one before belongs to another shot."""
-        full, small = self._full_size, self._small_size
-        if small >= min(full, max(frame.width, frame.height)):
-            return Look(self._at(frame, full), FULL)
-        due = self._due(frame.t_us) or new_shot or self._interval is None
-        first = self._at(frame, self._size)
-        if not due and _same_faces(self._faces, first.boxes):
-            self._faces = first.boxes
-            return Look(first, FULL if self._size == full else SMALL)
-        other = self._at(frame, small if self._size == full else full)
+        if self._small_size >= min(self._full_size, max(frame.width, frame.height)):
+            return Look(self._at(frame, self._full_size), FULL)
+        if new_shot or self._interval is None:
+            self._sure_px = float(self._detector.sure_px)
+            return self._closely(frame, self._at(frame, self._small_size), self._small_size)
+        due, changed = self._due(frame), self._looked.changed(frame, self._faces.boxes, self._settings.still_below)
+        if not (due or changed or len(self._faces.scores)):
+            return Look(NOBODY, NOT_RUN)
+        size = self._size if changed else min(self._size, self._following(frame))
+        first = self._at(frame, size)
+        same = _same_faces(self._faces, first)
+        if due or not same:
+            if not same and size < self._size:
+                self._sure_px *= _LESS_SURE
+            return self._closely(frame, first, size)
+        self._faces = first
+        if size == self._size:
+            self._looked.remember(frame)
+        return Look(first, FULL if size == self._full_size else SMALL)
+
+    def _closely(self, frame: Frame, first: Faces, size: int) -> Look:
+        """A look in two sizes, of which the first was taken."""
+        small, full = self._small_size, self._full_size
+        other = self._at(frame, small if size == full else full)
         faces = _merged(first, other, self._settings.nms_iou)
-        seen_small = first if self._size == small else other
-        self._size = small if _same_faces(faces.boxes, seen_small.boxes) else full
-        self._interval, self._faces = self._interval_of(frame.t_us), faces.boxes
+        if size in (small, full):
+            self._size = small if _same_faces(faces, first if size == small else other) else full
+        self._interval, self._faces = self._interval_of(frame.t_us), faces
+        self._looked.remember(frame)
+        self._looked_fully.remember(frame)
         return Look(faces, FULL)
+
+    def _following(self, frame: Frame) -> int:
+        """The long side at which the known faces are certain to be found."""
+        boxes = self._faces.boxes
+        if not len(boxes):
+            return self._small_size
+        heights = (boxes[:, 3] - boxes[:, 1]) * frame.height / max(frame.width, frame.height)
+        wanted = self._sure_px / max(float(heights.min()), 1e-3)
+        return max(self._detector.min_size, min(ceil(wanted / _SIZE_STEP) * _SIZE_STEP, self._full_size))
 
     def _interval_of(self, t_us: int) -> int:
         """Intervals are counted from the start of the recording, so that every segment takes its full looks at the same frames."""
         every = self._settings.full_every_s
         return int(t_us / (every * 1e6)) if every else t_us
 
-    def _due(self, t_us: int) -> bool:
-        return self._interval != self._interval_of(t_us)
+    def _due(self, frame: Frame) -> bool:
+        """Whether it is time for a full look; every so often without any change."""
+        interval = self._interval_of(frame.t_us)
+        if interval == self._interval:
+            return False
+        assert self._interval is not None
+        late = interval // _STILL_INTERVALS > self._interval // _STILL_INTERVALS
+        return late or not self._settings.full_every_s or self._looked_fully.changed(frame, self._faces.boxes, self._settings.still_below)
 
     def _at(self, frame: Frame, long_side: int) -> Faces:
         picture = frame.scaled(long_side)
@@ -75,10 +126,10 @@ class FaceFinder:
         return Faces(boxes, found.scores, (found.landmarks / size).astype(np.float32))
 
 
-def _same_faces(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
-    """Whether every face of each side is on the other."""
-    same = iou(grown(a, 0.2), grown(b, 0.2)) > _SAME_FACE_IOU
-    return bool(same.any(axis=1).all() and same.any(axis=0).all())
+def _same_faces(a: Faces, b: Faces) -> bool:
+    """Whether every sure face of each side is on the other; unsure ones come and go where nothing happens."""
+    same = iou(grown(a.boxes, 0.2), grown(b.boxes, 0.2)) > _SAME_FACE_IOU
+    return bool(same[a.scores >= _SURE].any(axis=1).all() and same[:, b.scores >= _SURE].any(axis=0).all())
 
 
 def _merged(a: Faces, b: Faces, nms_iou: float) -> Faces:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from engine.config import TrackSettings
 from engine.models.base import Calibration, Chip, FaceEmbedder
 from engine.tables import PICKS, TRACKED, Observed, Tracked
+from engine.vision.covered import covered
 from engine.vision.track import associate
 
 BATCH = 64
@@ -24,7 +27,9 @@ def track_segment(observed: Observed, embedder: FaceEmbedder, calibration: Calib
     width, height = observed.frame_size
     corners = [detections[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
     boxes = np.stack(corners, axis=1) * np.array([width, height, width, height], np.float32) if len(t_us) else np.zeros((0, 4), np.float32)
-    tracks = associate(t_us, boxes.astype(np.float32), detections["score"].to_numpy(), observed.cuts["t_us"].to_numpy(), settings)
+    boxes, scores, cuts_us = boxes.astype(np.float32), detections["score"].to_numpy(), observed.cuts["t_us"].to_numpy()
+    hidden = covered(t_us, boxes, scores, detections["height_px"].to_numpy(), detections["frontal"].to_numpy(), cuts_us, settings)
+    tracks = associate(t_us, boxes, np.where(hidden, 0, scores).astype(np.float32), cuts_us, settings)
 
     chip, quality = detections["chip"].to_numpy(), detections["quality"].to_numpy()
     chosen = [choose(np.array(track), t_us, quality, chip, settings.picks) for track in tracks]
@@ -69,10 +74,20 @@ def _embed(chips: pa.Table, rows: NDArray[np.int32], embedder: FaceEmbedder) -> 
 
 
 def _borders(good: list[int], vectors: NDArray[np.float32], calibration: Calibration, limit: float) -> list[int]:
-    """First detections of a new person: where a good face speaks against the good face before it."""
-    similarity = np.einsum("nd,nd->n", vectors[:-1], vectors[1:])
+    """First detections of a new person: where a good face speaks against the good face before it.
+
+    Where one face dissolves into another, the face between is like both: then the faces on its two sides are held against each other, and
+    it goes with the one it is more like.
+    """
+    similarity = vectors @ vectors.T
     against = calibration.slope * similarity + calibration.intercept < limit
-    return [det for det, changed in zip(good[1:], against, strict=True) if changed]
+    borders = []
+    for before, after in pairwise(range(len(good))):
+        passed = before > 0 and against[before - 1, after] and similarity[before, after] < similarity[before - 1, before]
+        coming = after + 1 < len(good) and against[before, after + 1] and similarity[before, after] <= similarity[after, after + 1]
+        if against[before, after] or passed or coming:
+            borders.append(good[after])
+    return borders
 
 
 def _split(track: list[int], picks: NDArray[np.int64], borders: list[int]) -> list[tuple[list[int], list[int]]]:

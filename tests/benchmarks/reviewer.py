@@ -15,11 +15,11 @@ from engine.identity.gallery import match
 from engine.identity.persons import decide
 from engine.identity.similarity import evidence
 from engine.review.queue import Sheet, Unit, units
-from engine.review.refit import ITSELF, NOBODY, WITH_CLUSTER, Ground, Standing, refit
-from tests.benchmarks.episodes import STEP_US, Made, calibration
+from engine.review.refit import ITSELF, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
+from tests.benchmarks.episodes import Made, calibration
 
-SIZES = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
-"""Seconds at which a cluster of nobody known is as likely to be asked for as not: the candidates the answers choose from."""
+SPLIT_BELOW = 0.5
+"""A cluster of which less than this share of the faces shown is one person is taken apart."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Desk:
         best = made.of_detection[tracks["best_det"].to_numpy()]
         return cls(
             made,
-            Ground.of(episode, found, clustering.membership, matches),
+            Ground.of(episode, found, clustering.membership, matches, settings),
             np.arange(count),
             seconds,
             clustering.label.astype(np.int64),
@@ -75,17 +75,12 @@ class Desk:
     def standing(self) -> Standing:
         return Standing(self.track, self.seconds, self.cluster, self.person, self.how, self.rejected, len(self.people))
 
-    def units(self) -> list[Unit]:
-        """What there is to ask now."""
+    def units(self, together: bool = True) -> list[Unit]:
+        """What there is to ask now; `together`: leftovers that are likely one person as one."""
         new, old = self.newcomers
-        belief = refit(self.ground, self.standing(), IdentitySettings(), new / (new + old))
-        return units(self.standing(), belief, self.wanted(), self.mixed())
-
-    def wanted(self) -> NDArray[np.float64]:
-        """(clusters,) probability that a cluster of nobody known is somebody to be named: the longer, the likelier."""
-        held = np.bincount(self.cluster, weights=self.seconds, minlength=len(self.ground.match))
-        result: NDArray[np.float64] = held / (held + 4.0)
-        return result
+        ground, standing = grouped(self.ground, self.standing()) if together else (self.ground, self.standing())
+        belief = refit(ground, standing, IdentitySettings(), new / (new + old))
+        return units(standing, belief, wanted_of(ground, standing), self.mixed())
 
     def mixed(self) -> NDArray[np.bool_]:
         flagged: NDArray[np.bool_] = self.made.episode.tracks["mixed"].to_numpy(zero_copy_only=False) & ~self.whole
@@ -117,6 +112,10 @@ class Desk:
             most = proposed if (shown == proposed).sum() == counts.max() else int(values[counts.argmax()])
             if unit.open:
                 self._learn(most)
+            if unit.open and len(shown) > 3 and (shown == most).mean() < SPLIT_BELOW:
+                self._take_apart(unit.rows)
+                others += 1
+                continue
             self._label(np.setdiff1d(unit.rows, unit.shown), most, WITH_CLUSTER)
             self._label(unit.shown[shown == most], most, ITSELF)
             aside = unit.shown[shown != most]
@@ -126,6 +125,12 @@ class Desk:
             others += (most != proposed) + len(aside)
         # Where nothing is as proposed, the first answer is the sheet's own action.
         self.actions += others if fits else max(others - 1, 0)
+
+    def _take_apart(self, rows: NDArray[np.int64]) -> None:
+        """ "These are many people": every track for itself."""
+        first = len(self.ground.match)
+        self.cluster[rows] = first + np.arange(len(rows))
+        self.ground = self.ground.with_alone(self.track[rows], self.cluster[rows])
 
     def _learn(self, most: int) -> None:
         old = most in self.people
@@ -156,6 +161,3 @@ class Desk:
         cast = made.face_person < made.cast
         found = (made.face_track >= 0) | ~cast
         return float(found.mean()), float(found[cast].mean())
-
-
-SECONDS_PER_FACE = STEP_US / 1e6

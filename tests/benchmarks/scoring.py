@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from engine.identity.together import boxes_of
+from engine.vision.boxes import boxes_of, iou
 from tests.benchmarks.film import Truth
 from tests.benchmarks.running import Result
 
@@ -99,14 +99,14 @@ def _match(result: Result, truth: Truth, total: Score) -> _Matched:
     detections = result.episode.detections
     looked = _frame_of(truth, result.looked_us)
     total.off_clock += int((np.abs(truth.t_us[looked] - result.looked_us) > CLOCK_US).sum())
-    frame, boxes = _frame_of(truth, detections["t_us"].to_numpy()), boxes_of(detections).astype(np.float64)
+    frame, boxes = _frame_of(truth, detections["t_us"].to_numpy()), boxes_of(detections)
     tracked = detections["track"].to_numpy() >= 0
     face_of = np.full(len(frame), -1, np.int64)
     overlap_of = np.zeros(len(frame))
     for at in looked:
         mine, theirs = np.flatnonzero(frame == at), np.flatnonzero(truth.frame == at)
         if len(mine) and len(theirs):
-            overlap = _iou(boxes[mine], truth.box[theirs])
+            overlap = iou(boxes[mine], truth.box[theirs].astype(np.float32))
             # A tracked detection is preferred where two lie on one face.
             rows, columns = linear_sum_assignment(overlap + 0.01 * tracked[mine, None], maximize=True)
             good = overlap[rows, columns] >= SAME_FACE_IOU
@@ -120,13 +120,6 @@ def _frame_of(truth: Truth, t_us: NDArray[np.int64]) -> NDArray[np.int64]:
     after = np.clip(np.searchsorted(truth.t_us, t_us), 1, len(truth.t_us) - 1)
     nearer = np.abs(truth.t_us[after - 1] - t_us) <= np.abs(truth.t_us[after] - t_us)
     return (after - nearer).astype(np.int64)
-
-
-def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    area = [np.prod(np.clip(box[:, 2:] - box[:, :2], 0, None), axis=1) for box in (a, b)]
-    return np.asarray(shared / np.maximum(area[0][:, None] + area[1][None] - shared, 1e-12))
 
 
 def _detection(result: Result, truth: Truth, matched: _Matched, total: Score) -> None:

@@ -1,8 +1,8 @@
 """How fast rollcall's faces work is, against the obvious loop with the same models, in one run.
 
-    python -m tests.benchmarks.speed [--clip PATH ...] [--repeat 3] [--minutes 5 20]
+    python -m tests.benchmarks.speed [--clip PATH ...] [--repeat 3] [--profile-minutes 2] [--minutes 10 30 60]
 
-The two sides take turns (A B A B ...), so that whatever else the machine does weighs on both. Ratios are what to look at; seconds belong to
+The sides take turns (A B C D A B ...), so that whatever else the machine does weighs on all. Ratios are what to look at; seconds belong to
 the machine. `ROLLCALL_MODELS` holds the weights, `ROLLCALL_TEST_MEDIA` the default clips.
 """
 
@@ -19,12 +19,32 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks.speed_long import episode_stages, looped, memory
-from tests.benchmarks.speed_sides import DETECTOR, EMBEDDER, SIZE, THREADS, Agreement, Clip, Cost, ObviousLoop, Ours, agreement, measured
+from tests.benchmarks.speed_long import analysed, enlarged, episode_stages, looped
+from tests.benchmarks.speed_sides import (
+    BESIDE,
+    DETECTOR,
+    EMBEDDER,
+    LOOPS,
+    SIZE,
+    THREADS,
+    Agreement,
+    Clip,
+    Cost,
+    Found,
+    ObviousLoop,
+    Ours,
+    agreement,
+    measured,
+)
 from tests.benchmarks.speed_stages import Stopwatch, decode_alone, decode_and_look, stages
 
 CLIPS = ("composed/grid_panel.mp4", "tv/short_hamilton_clip.mp4", "shots/testvideo.mp4")
 PACKAGES = ("av", "insightface", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python-headless", "scenedetect")
+PROFILE_MODELS = {"insightface": (DETECTOR, EMBEDDER), "open": ("yunet_n_640_640", EMBEDDER), "embedded": ()}
+"""Weights of each profile that are not installed with the packages."""
+
+OURS = "rollcall"
+Costs = dict[str, list[Cost]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.speed", description="rollcall against the obvious loop")
     parser.add_argument("--clip", type=Path, nargs="+", help="videos to use instead of the three of ROLLCALL_TEST_MEDIA")
     parser.add_argument("--repeat", type=int, default=3, help="times each side runs on each clip")
-    parser.add_argument("--minutes", type=float, nargs="*", default=[5.0, 20.0], help="lengths of the long recordings; none leaves memory out")
+    parser.add_argument("--profile-minutes", type=float, default=2.0, help="length of the recording every profile analyses; 0 leaves this out")
+    parser.add_argument("--minutes", type=float, nargs="*", default=[10.0, 30.0, 60.0], help="lengths for memory; none leaves it out")
     chosen = parser.parse_args(arguments)
     weights = folder("ROLLCALL_MODELS", "the weights")
     clips = chosen.clip or [folder("ROLLCALL_TEST_MEDIA", "the default clips (or use --clip)") / name for name in CLIPS]
@@ -40,17 +61,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if missing:
         sys.exit(f"Not there: {', '.join(map(str, missing))}.")
     print(about())
-    with tempfile.TemporaryDirectory(prefix="rollcall-speed-") as scratch:
-        models = Path(scratch) / "weights"
-        models.mkdir()
-        for name in (DETECTOR, EMBEDDER):
-            (models / f"{name}.onnx").symlink_to((weights / f"{name}.onnx").resolve())
+    with tempfile.TemporaryDirectory(prefix="rollcall-speed-") as name:
+        scratch = Path(name)
+        models = linked(weights, scratch / "weights", (DETECTOR, EMBEDDER))
+        ours = Ours.open(models)
+        loops = [ObviousLoop(scratch / f"insightface-{n}", models, options) for n, options in enumerate(LOOPS)]
+        every = [against(Clip.open(path), ours, loops, chosen.repeat) for path in clips]
+        print("\n## All clips together (sums of the medians)\n")
+        print_costs({side: [added([middle(costs[side]) for costs in every])] for side in every[0]})
+        if chosen.profile_minutes:
+            profiles(clips[0], chosen.profile_minutes, weights, scratch)
         if chosen.minutes:
-            long_recordings(clips[0], chosen.minutes, Path(scratch), models)
-        ours, loop = Ours.open(models), ObviousLoop(Path(scratch) / "insightface", models)
-        for path in clips:
-            against(Clip.open(path), ours, loop, chosen.repeat)
+            long_recordings(clips[0], chosen.minutes, scratch, models)
     long_episode()
+
+
+def linked(weights: Path, place: Path, names: Sequence[str]) -> Path:
+    """A folder that holds only some weights."""
+    place.mkdir()
+    for name in names:
+        (place / f"{name}.onnx").symlink_to((weights / f"{name}.onnx").resolve())
+    return place
 
 
 def folder(variable: str, what: str) -> Path:
@@ -70,27 +101,49 @@ def about() -> str:
         except ImportError:
             continue
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    machine = f"{cores} cores, {platform.system()} {platform.machine()}, CPU provider, load {os.getloadavg()[0]:.1f} at the start"
-    setup = f"{DETECTOR} + {EMBEDDER}, {SIZE} px, {THREADS} threads in a network, decoder threads chosen by FFmpeg"
+    machine = f"{cores} cores, {platform.system()} {platform.machine()}, CPU provider, {load()} at the start"
+    setup = f"{DETECTOR} + {EMBEDDER}, {SIZE} px, worker of {THREADS} threads: {BESIDE} in a network, 1 in the decoder beside it; no spinning"
     return f"machine: {machine}\nversions: Python {platform.python_version()}, {', '.join(versions)}\nsetup: {setup}"
 
 
-def against(clip: Clip, ours: Ours, loop: ObviousLoop, repeat: int) -> None:
-    """Both sides on one clip, in turns; then who found whom, and where our time went."""
-    pairs = []
+def load() -> str:
+    """How busy the machine is with everything."""
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def against(clip: Clip, ours: Ours, loops: list[ObviousLoop], repeat: int) -> Costs:
+    """All sides on one clip, in turns; then who found whom, and where our time went."""
+    spent: Costs = {side: [] for side in (OURS, *(loop.options.name for loop in loops))}
+    theirs: Found = {}
     for _ in range(repeat):
-        (mine, tracked), our_cost = measured(lambda: ours.run(clip))
-        theirs, their_cost = measured(lambda: loop.run(clip, ours.settings.observe.fps))
-        pairs.append((our_cost, their_cost))
+        (mine, tracked), cost = measured(lambda: ours.run(clip))
+        spent[OURS].append(cost)
+        for loop in loops:
+            theirs, cost = measured(partial(loop.run, clip, ours.settings.observe.fps))
+            spent[loop.options.name].append(cost)
     title = f"{clip.path.name}: {clip.seconds:.1f} s, {clip.media.width}x{clip.media.height}, {clip.media.frames} frames, {len(mine)} analysed"
-    print(f"\n## {title}, {len(tracked.vectors)} faces embedded\n")
-    print_costs(clip, pairs)
+    print(f"\n## {title}, {len(tracked.vectors)} faces embedded ({load()})\n")
+    print_costs(spent)
+    own = middle(spent[OURS])
+    print(f"\nof the clip's length: {own.wall / clip.seconds:.3f} in wall seconds, {own.cpu / clip.seconds:.3f} of a processor")
     print_agreement(agreement(mine, theirs, clip, ours.detector))
-    floors = {"decode alone": costs(partial(decode_alone, ours, clip), repeat)}
+    floors = {"decode everything": costs(partial(decode_alone, ours, clip, every_frame=True), repeat)}
+    floors["decode what is needed"] = costs(partial(decode_alone, ours, clip, every_frame=False), repeat)
     for side in (ours.settings.observe.small_size, SIZE):
-        floors[f"decode and one look at {side} px"] = costs(partial(decode_and_look, ours, clip, side), repeat)
+        floors[f"... and one look at {side} px"] = costs(partial(decode_and_look, ours, clip, side), repeat)
     print_stages([stages(ours, clip) for _ in range(repeat)])
-    print_floors(floors, statistics.median([mine.wall for mine, _ in pairs]), statistics.median([mine.cpu for mine, _ in pairs]))
+    print_floors(floors, own)
+    return spent
+
+
+def middle(each: list[Cost]) -> Cost:
+    """Median wall and median processor seconds."""
+    return Cost(statistics.median([cost.wall for cost in each]), statistics.median([cost.cpu for cost in each]))
+
+
+def added(each: list[Cost]) -> Cost:
+    """Sums."""
+    return Cost(sum(cost.wall for cost in each), sum(cost.cpu for cost in each))
 
 
 def costs(work: Callable[[], object], repeat: int) -> list[Cost]:
@@ -103,16 +156,20 @@ def spread(values: list[float]) -> str:
     return f"{min(values):.2f} / {statistics.median(values):.2f}"
 
 
-def print_costs(clip: Clip, pairs: list[tuple[Cost, Cost]]) -> None:
-    """Seconds of both sides and their ratios."""
-    print("| | rollcall, min / median | obvious loop, min / median | ratio of medians | ratio in each turn |\n|---|---|---|---|---|")
-    for name in ("wall", "cpu"):
-        mine, theirs = ([getattr(pair[side], name) for pair in pairs] for side in (0, 1))
-        turns = ", ".join(f"{b / a:.2f}" for a, b in zip(mine, theirs, strict=True))
-        ratio = statistics.median(theirs) / statistics.median(mine)
-        print(f"| {name} s | {spread(mine)} | {spread(theirs)} | {ratio:.2f} | {turns} |")
-    factors = [f"{statistics.median([pair[side].wall for pair in pairs]) / clip.seconds:.3f}" for side in (0, 1)]
-    print(f"| wall as a share of the clip's length | {factors[0]} | {factors[1]} | | |")
+def print_costs(spent: Costs) -> None:
+    """Seconds of all sides, and how many times ours the others took, medians and turn by turn."""
+    print("| | cpu s, min / median | wall s, min / median | cpu, times ours | wall, times ours | cpu in each turn |\n|---|---|---|---|---|---|")
+    mine = middle(spent[OURS])
+    for side, each in spent.items():
+        here = middle(each)
+        turns = ", ".join(f"{theirs.cpu / own.cpu:.2f}" for own, theirs in zip(spent[OURS], each, strict=True))
+        columns = [
+            spread([cost.cpu for cost in each]),
+            spread([cost.wall for cost in each]),
+            f"{here.cpu / mine.cpu:.2f}",
+            f"{here.wall / mine.wall:.2f}",
+        ]
+        print(f"| {side if side == OURS else f'loop, {side}'} | {' | '.join(columns)} | {turns} |", flush=True)
 
 
 def print_agreement(found: Agreement) -> None:
@@ -134,7 +191,7 @@ def print_stages(watches: list[Stopwatch]) -> None:
     names = sorted({name for watch in watches for name in watch.seconds})
     seconds = {name: statistics.median([watch.seconds[name] for watch in watches]) for name in names}
     total, calls = sum(seconds.values()), watches[-1].calls
-    print("\n| stage | wall s | share | calls |\n|---|---|---|---|")
+    print("\n| stage | cpu s | share | calls |\n|---|---|---|---|")
     for head in sorted({name.split(":")[0] for name in names}, key=lambda head: -sum(seconds[n] for n in names if n.split(":")[0] == head)):
         inner = [name for name in names if name.split(":")[0] == head]
         whole = sum(seconds[name] for name in inner)
@@ -145,23 +202,35 @@ def print_stages(watches: list[Stopwatch]) -> None:
                 print(f"| - {label} | {seconds[name]:.2f} | {seconds[name] / total:.0%} | {calls[name]} |")
 
 
-def print_floors(floors: dict[str, list[Cost]], wall: float, cpu: float) -> None:
+def print_floors(floors: Costs, mine: Cost) -> None:
     """What nothing cleverer could go below, and how far above it we are (medians)."""
     print("\n| floor | wall s, min / median | cpu s, min / median | rollcall / floor, wall | cpu |\n|---|---|---|---|---|")
     for name, each in floors.items():
-        walls, cpus = [cost.wall for cost in each], [cost.cpu for cost in each]
-        above = f"{wall / statistics.median(walls):.2f} | {cpu / statistics.median(cpus):.2f}"
-        print(f"| {name} | {spread(walls)} | {spread(cpus)} | {above} |", flush=True)
+        above = f"{mine.wall / middle(each).wall:.2f} | {mine.cpu / middle(each).cpu:.2f}"
+        print(f"| {name} | {spread([cost.wall for cost in each])} | {spread([cost.cpu for cost in each])} | {above} |", flush=True)
+
+
+def profiles(clip: Path, minutes: float, weights: Path, scratch: Path) -> None:
+    """What a run of `rollcall run` takes with each profile, on a recording and on the same in 1080p; start of engine and worker included."""
+    print(f"\n## `rollcall run` on {clip.name} looped to about {minutes:g} minutes, shares of its length\n")
+    print("| profile | picture | wall | cpu of engine and worker | engine, peak | worker, peak |\n|---|---|---|---|---|---|")
+    plain = looped(clip, minutes, scratch / "plain.mp4")
+    larger = looped(enlarged(clip, scratch / "one-1080p.mp4"), minutes, scratch / "1080p.mp4")
+    for profile, names in PROFILE_MODELS.items():
+        models = linked(weights, scratch / f"weights-{profile}", names)
+        for picture, video in (("as it is", plain), ("1920x1080", larger)):
+            found = analysed(video, models, scratch / f"{profile}-{video.stem}", "--set", f"models.profile={profile}")
+            shares = f"{found.wall / 60 / found.minutes:.3f} | {found.cpu / 60 / found.minutes:.3f}"
+            print(f"| {profile} | {picture} | {shares} | {found.engine_mb:.0f} MB | {found.worker_mb:.0f} MB |", flush=True)
 
 
 def long_recordings(clip: Path, minutes: list[float], scratch: Path, models: Path) -> None:
     """Peak memory by length of recording."""
-    print(f"\n## Peak memory on {clip.name} looped\n\n| minutes | segments | after the first | after all segments | after identify | identify |")
-    print("|---|---|---|---|---|---|")
+    print(f"\n## Peak memory on {clip.name} looped\n\n| minutes | engine | worker | wall / length | cpu / length |\n|---|---|---|---|---|")
     for length in minutes:
-        found = memory(looped(clip, length, scratch / f"{length:g}.mp4"), models)
-        peaks = " | ".join(f"{found[name]:.0f} MB" for name in ("first_mb", "segments_mb", "identify_mb"))
-        print(f"| {found['minutes']:.1f} | {found['segments']} | {peaks} | {found['identify']} |", flush=True)
+        found = analysed(looped(clip, length, scratch / f"{length:g}.mp4"), models, scratch / f"long-{length:g}")
+        shares = f"{found.wall / 60 / found.minutes:.3f} | {found.cpu / 60 / found.minutes:.3f}"
+        print(f"| {found.minutes:.1f} | {found.engine_mb:.0f} MB | {found.worker_mb:.0f} MB | {shares} |", flush=True)
 
 
 def long_episode() -> None:

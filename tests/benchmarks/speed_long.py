@@ -1,38 +1,34 @@
-"""Peak memory on long recordings, and the cost of the episode stages on a made-up long episode.
-
-As a module of its own it is the child whose memory is measured: `python -m tests.benchmarks.speed_long FILE FOLDER`.
-"""
+"""Whole runs of recordings through an engine and its worker, and the cost of the episode stages on a made-up long episode."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import resource
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine import pipeline
-from engine.config import Settings, flatten
+from engine.config import Settings
 from engine.identity.cluster import Clustering, cluster
 from engine.identity.gallery import Gallery, match
 from engine.identity.similarity import Evidence, evidence
-from engine.models.load import choose
 from engine.models.store import VARIABLE
-from engine.people import KnownFaces
 from engine.sources.probe import probe
-from engine.sources.windows import plan
 from engine.totals.labels import DECIDED, IDENTITY, Labels
 from engine.totals.screen_time import screen_time
-from tests.benchmarks.speed_sides import DETECTOR, EMBEDDER, THREADS, Cost, measured
+from engine.wire import Client
+from tests.benchmarks.speed_sides import Cost, measured
 from tests.synthetic import CALIBRATION, World, world
+
+WATCH_EVERY_S = 0.5
 
 ACTORS, SCENES = 40, 200
 
@@ -54,56 +50,67 @@ def looped(clip: Path, minutes: float, target: Path) -> Path:
     return target
 
 
-def memory(video: Path, models: Path) -> dict[str, Any]:
-    """Analyse a recording in a fresh process, segment by segment as a worker does; see `child`."""
+def enlarged(clip: Path, target: Path, width: int = 1920, height: int = 1080) -> Path:
+    """The clip scaled up and encoded anew, with x264's own settings."""
+    with av.open(str(clip)) as source, av.open(str(target), "w") as out:
+        stream = source.streams.video[0]
+        made = out.add_stream("libx264", rate=stream.average_rate)
+        made.width, made.height, made.pix_fmt = width, height, "yuv420p"
+        for number, frame in enumerate(source.decode(stream)):
+            scaled = frame.reformat(width, height, "yuv420p")
+            scaled.pts, scaled.time_base, scaled.pict_type = number, 1 / Fraction(stream.average_rate or 25), 0
+            out.mux(made.encode(scaled))
+        out.mux(made.encode(None))
+    return target
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """One `rollcall run` of a file: minutes of it, wall seconds, processor seconds and peak memory (MB) of the engine and of its worker."""
+
+    minutes: float
+    wall: float
+    cpu: float
+    engine_mb: float
+    worker_mb: float
+
+
+def analysed(video: Path, models: Path, home: Path, *flags: str) -> Analysed:
+    """Run a file through a new engine and its workers, as a user would, and watch their memory (Linux only)."""
     environment = {**os.environ, VARIABLE: str(models)}
-    command = [sys.executable, "-m", "tests.benchmarks.speed_long", str(video), str(video.with_suffix(".work"))]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise SystemExit(f"The process whose memory is measured failed:\n{ran.stderr}")
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return found
+    base = [sys.executable, "-m", "tools.cli", "--home", str(home)]
+    started = time.monotonic()
+    with subprocess.Popen([*base, "run", str(video), "--json", *flags], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as ran:
+        client, peaks, cpu = Client(home), [0.0, 0.0], dict[int, float]()
+        while ran.poll() is None:
+            time.sleep(WATCH_EVERY_S)
+            answer = client.ping()
+            for pid in [int(answer["pid"]), *_children(int(answer["pid"]))] if answer else []:
+                with contextlib.suppress(OSError, StopIteration):
+                    worker = pid != int(answer["pid"])
+                    peaks[worker], cpu[pid] = max(peaks[worker], _peak_mb(pid)), _cpu_s(pid)
+        if ran.returncode:
+            raise SystemExit(f"The run of {video} failed:\n{ran.stderr.read().decode() if ran.stderr else ''}")
+    wall = time.monotonic() - started
+    client.stop()
+    return Analysed(probe(video).duration_us / 60e6, wall, sum(cpu.values()), *peaks)
 
 
-def peak_mb() -> float:
-    """Most memory this process has had. Linux hands the parent's peak down in getrusage, so its own count comes first."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        kilobytes = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]
-        return int(kilobytes) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20) if sys.platform == "darwin" else peak / 1024
+def _children(pid: int) -> list[int]:
+    """Processes a process has started."""
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
-def child(video: Path, folder: Path) -> dict[str, Any]:
-    """Peak memory (MB) after the models' first segment, after all segments, and after the episode's identity stage."""
-    settings, media = Settings(), probe(video)
-    choice = choose("insightface", folder)
-    assert (choice.detector.name, choice.embedder.name) == (DETECTOR, EMBEDDER)
-    calibration = choice.embedder.calibration
-    assert calibration is not None
-    segments = pipeline.plan_segments(plan(media, settings.observe), "digest", settings, choice.detector.digest, choice.embedder.digest)
-    common = {"artefacts": str(folder / "artefacts"), "settings": flatten(settings), "path": str(video), "media": media.as_dict()}
-    common |= {"profile": choice.profile, "models": str(folder), "threads": THREADS, "missing": ["observe", "track"], "kind": "segment"}
-    common["model_digests"] = [choice.detector.digest, choice.embedder.digest]
-    peaks = []
-    for part in segments:
-        task = {**common, "window": vars(part.window), "observe_key": part.observe_key, "track_key": part.track_key}
-        pipeline.perform(task, lambda _: None)
-        peaks.append(peak_mb())
-    nobody = KnownFaces(np.zeros((0, choice.embedder.entry.dims), np.float32), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.float32))
-    nobody.save(folder / "gallery.npz")
-    keys = [{"observe_key": part.observe_key, "track_key": part.track_key} for part in segments]
-    identify = {**common, "kind": "identify", "key": "identify", "segments": keys, "calibration": vars(calibration)}
-    done = pipeline.perform({**identify, "gallery": str(folder / "gallery.npz")}, lambda _: None)
-    return {
-        "minutes": media.duration_us / 60e6,
-        "segments": len(segments),
-        "first_mb": peaks[0],
-        "segments_mb": peaks[-1],
-        "identify_mb": peak_mb(),
-        "identify": done["log"][0]["detail"],
-    }
+def _peak_mb(pid: int) -> float:
+    """Most memory a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor seconds of a process and of its ended children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
 def episode_stages() -> tuple[int, dict[str, Cost]]:
@@ -131,9 +138,3 @@ def _identity(posterior: pa.Table, settings: Settings) -> pa.Table:
     named = pc.greater_equal(posterior["probability"], settings.identity.accept_probability)
     person = pc.if_else(nobody, pa.scalar(None, pa.int64()), posterior["candidate"].cast(pa.int64()))
     return pa.table([posterior["cluster"], person, posterior["probability"], named], schema=IDENTITY)
-
-
-if __name__ == "__main__":
-    place = Path(sys.argv[2])
-    place.mkdir(parents=True, exist_ok=True)
-    print(json.dumps(child(Path(sys.argv[1]), place)))

@@ -20,7 +20,7 @@ from engine.models.base import Calibration, FaceDetector, FaceEmbedder
 from engine.models.load import open_detector, open_embedder
 from engine.models.store import Models
 from engine.pipeline import observe
-from engine.sources.file import Grid
+from engine.sources.grid import Grid
 from engine.sources.probe import MediaInfo, origin_us, probe, to_us
 from engine.tables import SegmentWindow, Tracked
 from engine.vision.boxes import iou
@@ -28,6 +28,9 @@ from engine.vision.pick import track_segment
 
 DETECTOR, EMBEDDER = "det_500m", "mobilefacenet_foamliu"
 SIZE, THREADS = 640, 2
+BESIDE = THREADS - 1
+"""Threads rollcall gives its networks: one of the worker's decodes (engine/models/load.py)."""
+
 SURE, SAME_IOU = 0.5, 0.5
 
 T = TypeVar("T")
@@ -77,8 +80,8 @@ class Ours:
     def open(cls, folder: Path) -> Ours:
         """The pair of the benchmark, from a folder that holds it."""
         installed = Models(folder).installed()
-        detector, _ = open_detector(installed[DETECTOR], "cpu", THREADS)
-        embedder, _ = open_embedder(installed[EMBEDDER], "cpu", THREADS)
+        detector, _ = open_detector(installed[DETECTOR], "cpu", BESIDE)
+        embedder, _ = open_embedder(installed[EMBEDDER], "cpu", BESIDE)
         calibration = installed[EMBEDDER].calibration
         assert calibration is not None
         return cls(detector, embedder, calibration, Settings())
@@ -95,10 +98,30 @@ class Ours:
         return found, tracked
 
 
+@dataclass(frozen=True)
+class LoopOptions:
+    """How the obvious loop is set up; None leaves a thing as the library has it.
+
+    threads: in a network, in the decoder and in OpenCV; spinning: whether onnxruntime's threads wait by spinning.
+    """
+
+    name: str
+    threads: int | None
+    spinning: bool
+
+
+LOOPS = (
+    LoopOptions("same options", BESIDE, spinning=False),
+    LoopOptions(f"{THREADS} threads", THREADS, spinning=False),
+    LoopOptions("stock", None, spinning=True),
+)
+"""The loop with what rollcall's own sessions, decoder and OpenCV are given; with both cores for everything; and as its libraries come."""
+
+
 class ObviousLoop:
     """Decode every frame, convert the analysed ones whole, `FaceAnalysis.get` on each: detection at SIZE and one embedding a face."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, options: LoopOptions) -> None:
         """`root` is an empty folder that gets the layout insightface expects; `folder` holds the weights."""
         from insightface.app import FaceAnalysis
 
@@ -107,20 +130,27 @@ class ObviousLoop:
         pack.mkdir(parents=True)
         for name in (DETECTOR, EMBEDDER):
             (pack / f"{name}.onnx").symlink_to((folder / f"{name}.onnx").resolve())
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = THREADS
-        self._app: Any = FaceAnalysis(name="pack", root=str(root), providers=["CPUExecutionProvider"], sess_options=options)
+        self.options = options
+        session = onnxruntime.SessionOptions()
+        session.log_severity_level = 3
+        if options.threads is not None:
+            session.intra_op_num_threads = options.threads
+        if not options.spinning:
+            session.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._app: Any = FaceAnalysis(name="pack", root=str(root), providers=["CPUExecutionProvider"], sess_options=session)
         self._app.prepare(ctx_id=0, det_thresh=SURE, det_size=(SIZE, SIZE))
         self._app.get(np.zeros((SIZE, SIZE, 3), np.uint8))
 
     def run(self, clip: Clip, fps: float) -> Found:
-        """Faces of the analysed frames of a clip; decoder threads as in rollcall, FFmpeg's choice."""
+        """Faces of the analysed frames of a clip."""
         found: Found = {}
+        before = cv2.getNumThreads()
+        cv2.setNumThreads(-1 if self.options.threads is None else self.options.threads)
         grid = Grid(fps, -1)
         with av.open(str(clip.path)) as container:
             stream = container.streams.video[0]
-            stream.thread_type, stream.codec_context.thread_count = "AUTO", 0
+            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = self.options.threads or 0
             assert stream.time_base is not None
             for frame in container.decode(stream):
                 t_us = to_us(frame.pts or 0, stream.time_base, origin_us(container))
@@ -128,6 +158,7 @@ class ObviousLoop:
                     faces = self._app.get(frame.to_ndarray(format="bgr24"))
                     boxes = np.array([face.bbox for face in faces], np.float32).reshape(-1, 4)
                     found[t_us] = boxes, np.array([face.det_score for face in faces], np.float32)
+        cv2.setNumThreads(before)
         return found
 
 

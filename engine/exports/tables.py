@@ -1,8 +1,7 @@
-"""What an export holds, as typed tables; each format file only writes them."""
+"""The two tables of an episode: totals, a row a person, and segments, a row for every stretch of a track with one label."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -47,14 +46,6 @@ SEGMENTS = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Report:
-    """One exported table (schema TOTALS or SEGMENTS) and the lineage that goes with it."""
-
-    rows: pa.Table
-    lineage: dict[str, Any]
-
-
 def totals_table(episode_id: int, run_id: int, people: list[dict[str, Any]]) -> pa.Table:
     """One row a person, most seen first."""
     return pa.Table.from_pylist(
@@ -74,8 +65,8 @@ def totals_table(episode_id: int, run_id: int, people: list[dict[str, Any]]) -> 
     )
 
 
-def segments_table(episode_id: int, run_id: int, tracks: list[dict[str, Any]]) -> pa.Table:
-    """One row a track, in time order; unidentified tracks have neither name nor person."""
+def segments_table(episode_id: int, run_id: int, pieces: list[dict[str, Any]]) -> pa.Table:
+    """One row for every stretch of a track with one label, in time order; unidentified ones have neither name nor person."""
     return pa.Table.from_pylist(
         [
             {
@@ -90,7 +81,7 @@ def segments_table(episode_id: int, run_id: int, tracks: list[dict[str, Any]]) -
                 "source": row["label_source"],
                 "faces_count": row["faces"],
             }
-            for row in tracks
+            for row in pieces
         ],
         schema=SEGMENTS,
     )

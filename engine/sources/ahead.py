@@ -1,0 +1,56 @@
+"""Running an iterator a little ahead of its consumer, in a thread of its own: what it does outside Python's lock goes on meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Generator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEPTH = 8
+"""Items made ahead; a 1080p frame is 3 MB."""
+
+_LOOK_EVERY_S = 0.2
+
+
+def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
+    """The same items, made up to DEPTH ahead; what making them raises is raised here. Closing this ends the thread and closes `items`."""
+    made: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(maxsize=DEPTH)
+    stop = threading.Event()
+
+    def put(item: tuple[T] | BaseException | None) -> bool:
+        while not stop.is_set():
+            try:
+                made.put(item, timeout=_LOOK_EVERY_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put((item,)):
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the consumer's to handle
+            put(error)
+        finally:
+            items.close()
+
+    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    thread.start()
+    try:
+        while (got := made.get()) is not None:
+            if isinstance(got, BaseException):
+                raise got
+            yield got[0]
+    finally:
+        stop.set()
+        while thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                made.get_nowait()  # whoever waits for room goes on at once
+            thread.join(0.01)

@@ -1,0 +1,61 @@
+"""An agent at work, over MCP alone: it takes an episode to 99 % right, again when it only proposes, and its work comes back off in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from engine.wire import Client
+from tests.agents import Analysed, Scripted, connected, rows
+
+
+def labels(client: Client) -> list[tuple[Any, ...]]:
+    """Labels in force and people, by content."""
+    tracks = [(row["ref"], row["cluster_id"], row["person_id"], row["label_source"]) for row in rows(client, "track_list", episode="1")]
+    return [*tracks, *((row["person_id"], row["name"]) for row in rows(client, "person_list"))]
+
+
+def work(client: Client, analysed: Analysed) -> Scripted:
+    async def run() -> Scripted:
+        async with connected(client.home) as mcp:
+            agent = Scripted(mcp, analysed)
+            await agent.work()
+            return agent
+
+    return anyio.run(run)
+
+
+@pytest.mark.slow
+def test_agent_takes_an_episode_to_99_per_cent_and_its_work_is_taken_back_in_one_call(tmp_path: Path, analysed: Analysed) -> None:
+    client = analysed.copy(tmp_path)
+    before = labels(client)
+    assert analysed.right(client) < 0.5
+    agent = work(client, analysed)
+    assert analysed.right(client) >= 0.99
+    assert agent.answers < 20
+    decisions = rows(client, "decision_list")
+    assert {row["actor"] for row in decisions} == {"agent:bot"}
+    assert {row["reason"] for row in decisions} == {"it is so"}
+    client.call("decision_undo", {"by": "agent:bot"})
+    assert labels(client) == before
+    client.stop()
+
+
+@pytest.mark.slow
+def test_agent_that_only_proposes_gets_there_when_a_person_accepts(tmp_path: Path, analysed: Analysed) -> None:
+    client = analysed.copy(tmp_path)
+    (client.home / "config.toml").write_text('[agents]\nmode = "suggest"\n')
+    before = labels(client)
+    work(client, analysed)
+    assert labels(client) == before
+    waiting = rows(client, "proposal_list")
+    assert {row["actor"] for row in waiting} == {"agent:bot"}
+    done = client.call("proposal_accept", {"proposals": [row["proposal_id"] for row in waiting]})
+    assert done["refused"] == []
+    assert analysed.right(client) >= 0.99
+    assert {row["actor"] for row in rows(client, "decision_list")} == {"person:pat"}
+    assert client.call("health_show")["agents"][0]["accepted"] == len(waiting)
+    client.stop()
