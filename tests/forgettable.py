@@ -250,6 +250,9 @@ class Workspace:
             transaction.insert(
                 "job_event", job_id=1, seq=1, logged_at="2026-01-01", stage="pull", status="failed", detail=f"{NAME.upper()} was being matched"
             )
+        with engine.database.write() as transaction:
+            # As the settler leaves it: the totals know of every decision.
+            transaction.execute("UPDATE run SET settled_seq = (SELECT max(decision_id) FROM decision)")
         for form, table in (("csv", "totals"), ("parquet", "segments"), ("json", "totals")):
             self.call("export_create", episode=str(self.first), format=form, table=table)
         (engine.exports / "notes.txt").write_text(f"call {ALIAS} back\n")
