@@ -18,6 +18,8 @@ MODULES = (
     "review",
     "clusters",
     "decisions",
+    "facebank",
+    "corrections",
     "proposals",
     "totals",
     "exports",
