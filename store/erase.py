@@ -8,7 +8,21 @@ from typing import Any
 
 from store.database import Reader, Transaction, now
 
-NOT_TEXT = {"chip", "space", "method", "label_source", "level", "state", "kind", "format", "sha256", "media_digest", "observe_key", "track_key"}
+NOT_TEXT = {
+    "chip",
+    "picture",
+    "space",
+    "method",
+    "label_source",
+    "level",
+    "state",
+    "kind",
+    "format",
+    "sha256",
+    "media_digest",
+    "observe_key",
+    "track_key",
+}
 """Text columns whose values this program chooses."""
 
 OTHERS = {"actor", "added_by", "decided_by", "idem_key", "key", "salt", "url", "slug"}
@@ -118,7 +132,7 @@ def pictures_of(database: Reader, run_id: int, stretches: Iterable[tuple[int, in
 
 def bank(database: Reader, people: Collection[int]) -> list[dict[str, Any]]:
     """Faces of some people in the facebank."""
-    return database.rows(f"SELECT entry_id, vector, chip FROM facebank WHERE person_id IN ({_list(people)})")
+    return database.rows(f"SELECT entry_id, vector, chip, picture FROM facebank WHERE person_id IN ({_list(people)})")
 
 
 def anchored(database: Reader, people: Collection[int], covered: Collection[tuple[int, int]] = ()) -> list[list[float]]:
@@ -195,7 +209,7 @@ def _nobody(transaction: Transaction, wanted: str) -> None:
 
 def bury_pictures(transaction: Transaction, pictures: Collection[str]) -> None:
     """Take out the names of some pictures wherever a row shows one."""
-    for table, column in (("track", "chip"), ("facebank", "chip"), ("person", "featured")):
+    for table, column in (("track", "chip"), ("facebank", "chip"), ("facebank", "picture"), ("person", "featured")):
         transaction.execute(f'UPDATE "{table}" SET {column} = NULL WHERE list_contains(?, {column})', [sorted(pictures)])
 
 

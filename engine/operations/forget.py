@@ -67,8 +67,10 @@ def person_forget(context: Context, p: Forget) -> Forgotten:
                 proof=None,
             )
         _confirmed(p, person["name"])
-        if any(job["kind"] == "analyse" for job in work.unfinished_jobs(engine.database)):
-            raise Conflict("An episode is being analysed, maybe with their faces.", "Wait for the job, or cancel it with `rollcall job cancel`.")
+        if any(job["kind"] != "pull" for job in work.unfinished_jobs(engine.database)):
+            raise Conflict(
+                "Episodes or pictures are being analysed, maybe with their faces.", "Wait for the job, or cancel it with `rollcall job cancel`."
+            )
         forget.check_space(engine)
         try:
             answer = forget.begin(engine, searched(engine, going))

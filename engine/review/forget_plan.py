@@ -165,7 +165,8 @@ def _names(engine: Engine, people: list[int]) -> tuple[list[str], list[str], lis
 
 def _pictures(engine: Engine, people: list[int], held: dict[int, list[Stretch]]) -> set[str]:
     """Files of the media folder that show them."""
-    found = {row["chip"] for row in erase.bank(engine.database, people) if row["chip"]} | erase.featured(engine.database, people)
+    held_by_hand = {name for row in erase.bank(engine.database, people) for name in (row["chip"], row["picture"]) if name}
+    found = held_by_hand | erase.featured(engine.database, people)
     for run_id, stretches in held.items():
         found |= erase.pictures_of(engine.database, run_id, [stretch[:3] for stretch in stretches])
     return found
