@@ -85,6 +85,12 @@ class RollcallApp(App[None]):
 
     # where we are
 
+    @property
+    def place(self) -> Place | None:
+        """The screen in front when it is one of ours and all of it is there."""
+        front = self.screen_stack[-1] if self.screen_stack else None
+        return front if isinstance(front, Place) and front.composed else None
+
     def go(self, name: str, **given: Any) -> None:
         """Show a place; those on top of the library are left."""
         from importlib import import_module
@@ -140,10 +146,9 @@ class RollcallApp(App[None]):
             self.rumour = f"{actor.partition(':')[2]}: {name.replace('_', ' ')}"
         if any(name.startswith(("person_", "decision_")) for name, _ in news.changed):
             self.pictures.forget_people()
-        for screen in self.screen_stack:
-            if isinstance(screen, Place) and screen.is_current:
-                screen.heard(news)
-                screen.chrome()
+        if (place := self.place) is not None:
+            place.heard(news)
+            place.chrome()
 
     def _tell_of_end(self, job: dict[str, Any]) -> None:
         state = job["state"]
@@ -165,11 +170,10 @@ class RollcallApp(App[None]):
         if trouble and trouble != self.trouble:
             self.say(trouble, title="engine", severity="error")
         self.trouble = trouble
-        for screen in self.screen_stack:
-            if isinstance(screen, Place) and screen.is_current:
-                if state == "live" and before == "lost":
-                    screen.reload()
-                screen.chrome()
+        if (place := self.place) is not None:
+            if state == "live" and before == "lost":
+                place.reload()
+            place.chrome()
 
     def trouble_word(self) -> str:
         """The state in a word or two."""
@@ -183,8 +187,8 @@ class RollcallApp(App[None]):
 
     def _draw_pictures(self) -> None:
         self._wants_pictures = False
-        if self.screen_stack and isinstance(self.screen, Place):
-            self.screen.pictures_came()
+        if self.place is not None:
+            self.place.pictures_came()
 
     # telling
 
@@ -225,8 +229,7 @@ class RollcallApp(App[None]):
             getattr(self, f"do_{verb}")()
 
     def do_back(self) -> None:
-        screen = self.screen
-        if isinstance(screen, Place) and screen.closed():
+        if self.place is not None and self.place.closed():
             return
         if len(self.screen_stack) > 1:
             self.pop_screen()
@@ -240,8 +243,8 @@ class RollcallApp(App[None]):
         self._write_memory()
 
     def do_refresh(self) -> None:
-        if isinstance(self.screen, Place):
-            self.screen.reload()
+        if self.place is not None:
+            self.place.reload()
         self.refresh(layout=True)
 
     def do_quit(self) -> None:
@@ -250,14 +253,14 @@ class RollcallApp(App[None]):
     def do_help(self) -> None:
         from app.screens.help import Help
 
-        if isinstance(self.screen, Place):
-            self.push_screen(Help(self.screen))
+        if self.place is not None:
+            self.push_screen(Help(self.place))
 
     def do_palette(self) -> None:
         from app.screens.palette import Palette
 
-        if isinstance(self.screen, Place):
-            self.push_screen(Palette(self.screen))
+        if self.place is not None:
+            self.push_screen(Palette(self.place))
 
     def do_undo(self) -> None:
         from app import verbs

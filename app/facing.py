@@ -116,7 +116,7 @@ async def merge(app: RollcallApp, target: Target, episode: str) -> Answer | None
             return None
         from app.screens.ask import Ask
 
-        if not await app.push_screen_wait(Ask(str(error), "Merge them all the same?")):
+        if not await app.push_screen_wait(Ask(error.message + " They are two people, unless it is a mirror or a photo.", "Merge them all the same?")):
             return None
         return await write(app, "cluster_merge", "Merged.", **given, force=True)
     verbs.tell(app, answer, "Merged.")

@@ -100,7 +100,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("people.archive", "x", "Put the person away; their seconds stay.", "", ("person_archive",)),
     Action("people.forget", "D", "Forget the person for good, everywhere; asks first.", "", ("person_forget",)),
     # episode
-    Action("episode.next_tab", "tab,right_square_bracket", "The next tab.", "next tab"),
+    Action("episode.next_tab", "tab,right_square_bracket", "The next tab."),
     Action("episode.previous_tab", "shift+tab,left_square_bracket", "The tab before."),
     Action("episode.queue", "r", "Review this episode's queue.", "review", ("queue_next",)),
     Action("episode.exported", "e", "Export this episode's totals or tracks to a file.", "export", ("export_create",)),
@@ -113,8 +113,8 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # results
     Action("results.name", "n", "Name the person, or rename them.", "name", ("person_rename",)),
-    Action("results.person", "p", "The person in all episodes.", "person"),
-    Action("results.exports", "x", "The files exported so far.", "exports", ("export_list",)),
+    Action("results.person", "p", "The person in all episodes."),
+    Action("results.exports", "x", "The files exported so far.", "", ("export_list",)),
     # tracks, identities
     Action("faces.candidate", "1,2,3,4,5,6,7,8,9", "It is this likely person.", "", ("track_assign", "cluster_assign")),
     Action("faces.assign", "a", "Say who it is: pick a person or type a new name.", "assign", ("track_assign", "cluster_assign")),
@@ -166,6 +166,18 @@ ACTIONS: tuple[Action, ...] = (
         "",
         ("suggestion_list", "suggestion_accept", "suggestion_dismiss"),
     ),
+    Action(
+        "review.proposals", "w", "What agents propose and wait for a person to accept.", "", ("proposal_list", "proposal_accept", "proposal_dismiss")
+    ),
+    # what agents propose
+    Action(
+        "proposals.accept",
+        "y",
+        "Accept the marked proposals, or the one under the cursor: they become your decisions.",
+        "accept",
+        ("proposal_accept",),
+    ),
+    Action("proposals.dismiss", "d", "Say no to the marked proposals, or the one under the cursor.", "dismiss", ("proposal_dismiss",)),
     # many faces at once
     Action("choosing.apply", "y", "Do it to the marked faces.", "do it", ("propagate_apply", "suggestion_accept")),
     Action("choosing.dismiss", "d", "The marked faces are not who they are suggested to be.", "dismiss", ("suggestion_dismiss",)),
@@ -177,8 +189,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("audit.actor", "x", "Undo everything its actor decided since then.", "undo actor", ("decision_undo",)),
     Action("audit.mine", "m", "Only your decisions, or everybody's.", "mine"),
     # a moment
-    Action("moment.earlier", "left", "Earlier."),
-    Action("moment.later", "right", "Later."),
+    Action("moment.earlier", "left", "Earlier.", "earlier"),
+    Action("moment.later", "right", "Later.", "later"),
     Action("moment.play", "space", "Play, or stop.", "play"),
     Action("moment.copy", "y", "Copy a link to this moment.", "copy link"),
 )

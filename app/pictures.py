@@ -27,6 +27,7 @@ FACE = 0.72
 """Share of a chip that is drawn: the face with a little around it."""
 
 RAMP = " .:-=+*#%@"
+PLAIN = Style()
 MOST_AT_ONCE = 3
 """Pictures asked for at the same time; the fourth thread stays free for what the operator does."""
 
@@ -143,7 +144,7 @@ def blocks(picture: Picture, columns: int, rows: int, plain: bool = False) -> li
         top, low = down[2 * row], down[2 * row + 1]
         if plain:
             lights = [sum(pixels[top + x : top + x + 3]) + sum(pixels[low + x : low + x + 3]) for x in across]
-            lines.append([Segment("".join(RAMP[light * len(RAMP) // 1531] for light in lights))])
+            lines.append([Segment("".join(RAMP[light * len(RAMP) // 1531] for light in lights), PLAIN)])
             continue
         line: list[Segment] = []
         last, run = None, 0

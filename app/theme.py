@@ -29,10 +29,10 @@ LIGHT: Final = {
     "text": "#22252b",
     "dim": "#5f6673",
     "faint": "#9aa0ab",
-    "accent": "#a85a00",
+    "accent": "#9a5000",
     "soft": "#d9a766",
     "good": "#2f7d3b",
-    "warn": "#a85a00",
+    "warn": "#9a5000",
     "bad": "#b3261e",
 }
 

@@ -122,9 +122,13 @@ def copied(library: Path, folder: Path) -> Path:
 
 
 def masked(text: str) -> str:
-    """A screen without what differs from run to run: digits, the lengths of bars, the folder."""
+    """A screen without what differs from run to run: digits, the folder, and in lines with bars their lengths."""
     text = re.sub(r"/\S*/(home|first\.mp4|second\.mp4)", r"/…/\1", text)
-    text = re.sub(r"\d+", "0", text)
-    text = re.sub(r"[▆▅▂]+", "▆", text)
-    text = re.sub(r"[█▏▎▍▌▋▊▉]{2,}", "█", text)
-    return re.sub(r" +", " ", re.sub(r"─{3,}", "───", text))
+    return "\n".join(_without_bars(re.sub(r"\d", "0", line)) for line in text.split("\n"))
+
+
+def _without_bars(line: str) -> str:
+    if not re.search("[▆▅▂▏▎▍▋▊▉]|█{2}", line):
+        return line
+    line = re.sub("[▆▅▂]+", "▆", re.sub("[█▏▎▍▌▋▊▉]{2,}", "█", line))
+    return re.sub(" {2,}", "  ", re.sub("─{2,}", "─", line))

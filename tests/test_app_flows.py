@@ -91,6 +91,8 @@ async def test_clusters_assigned_merged_and_taken_back(home: Path) -> None:
         await driver.until(lambda: "same person as which cluster" in driver.text())
         await driver.type("Bea")
         await driver.press("enter")
+        await driver.until(lambda: "Both are in one frame" in driver.text(), "the question whether they can be one person")
+        await driver.press("y")
         await driver.until(lambda: clusters()[1] == "Bea")
         await driver.press("u")
         await driver.until(lambda: clusters()[1] == before[1])
@@ -220,6 +222,39 @@ async def test_two_people_are_merged_and_separated_again(home: Path) -> None:
         await driver.until(lambda: driver.place.rows.rows)  # type: ignore[attr-defined]
         await driver.press("enter")
         await driver.until(lambda: names(home) == before)
+
+
+async def test_everything_is_shown_without_colours(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with driven(home) as driver:
+        assert driver.app.ink.plain
+        for tab in ("results", "tracks", "identities", "detections"):
+            await driver.open_episode(tab)
+            assert "▀" not in driver.text()
+        for place in ("people", "review", "jobs", "health", "audit"):
+            driver.app.go(place)
+            await at(driver, place.capitalize())
+        driver.app.go("people")
+        await at(driver, "People")
+        await driver.until(lambda: any(char in driver.text() for char in "#%@"), "a face in characters")
+
+
+async def test_proposal_of_an_agent_is_accepted(home: Path) -> None:
+    client = Client(home, "person:tester")
+    track = client.call("track_list", {"episode": "1"})["rows"][0]["ref"]
+    agent = Client(home, "agent:helper")
+    agent.call("proposal_add", {"operation": "track_assign", "parameters": {"tracks": [track], "person": "Kim", "create": True}})
+    agent.call("proposal_add", {"operation": "track_assign", "parameters": {"tracks": [track], "person": "Lou", "create": True}})
+    async with driven(home) as driver:
+        await driver.press("R")
+        await at(driver, "Review")
+        await driver.press("w")
+        await at(driver, "Proposals")
+        assert "Kim" in driver.text() and "Lou" in driver.text() and "helper" in driver.text()
+        await driver.press("down", "d")
+        await driver.until(lambda: "Lou" not in driver.text())
+        await driver.press("y")
+        await driver.until(lambda: client.call("track_list", {"episode": "1"})["rows"][0]["person"] == "Kim")
 
 
 async def test_change_by_somebody_else_appears_within_a_second_and_is_marked(home: Path) -> None:

@@ -78,9 +78,10 @@ async def test_keys_of_episode_tabs(home: Path, calls: list[tuple[str, int]]) ->
             await press_all(driver, [*places, "episode"], calls)
 
 
-async def test_keys_of_a_moment_and_of_choosing(home: Path, calls: list[tuple[str, int]]) -> None:
+async def test_keys_of_moments_proposals_and_choosing(home: Path, calls: list[tuple[str, int]]) -> None:
     from app.screens.choosing import Choosing
     from app.screens.moment import Moment
+    from app.screens.proposals import Proposals
 
     async with driven(home) as driver:
         driver.app.push_screen(Moment("1", 0, 1_000_000))
@@ -88,6 +89,10 @@ async def test_keys_of_a_moment_and_of_choosing(home: Path, calls: list[tuple[st
         await driver.settled()
         await press_all(driver, ["moment"], calls)
         row = {"ref": "100000", "person": "Ana", "probability": 0.9, "start_us": 0, "end_us": 1_000_000}
+        driver.app.push_screen(Proposals())
+        await driver.until(lambda: isinstance(driver.place, Proposals))
+        await driver.settled()
+        await press_all(driver, ["proposals"], calls)
         driver.app.push_screen(Choosing("Also Ana?", [row], dismiss=True))
         await driver.until(lambda: isinstance(driver.place, Choosing))
         await driver.settled()
@@ -96,7 +101,7 @@ async def test_keys_of_a_moment_and_of_choosing(home: Path, calls: list[tuple[st
 
 def test_every_place_of_the_table_is_pressed_somewhere() -> None:
     pressed = {place for places in (*TAB_PLACES.values(), *PLAIN_PLACES.values()) for place in places}
-    assert {action.place for action in keys.ACTIONS} == pressed | {"everywhere", "list", "episode", "moment", "choosing"}
+    assert {action.place for action in keys.ACTIONS} == pressed | {"everywhere", "list", "episode", "moment", "choosing", "proposals"}
 
 
 def test_no_key_stands_for_two_things_and_every_action_is_explained() -> None:

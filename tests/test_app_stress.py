@@ -64,7 +64,7 @@ async def there_and_back(driver: Driver) -> None:
         await driver.pilot.resize_terminal(*size)
         await driver.press("down", "up", "right", "left")
         await driver.pilot.pause(0.02)
-        assert len(driver.text().splitlines()) == size[1]
+        assert len(driver.text().split("\n")) == size[1]
     await driver.settled()
     await driver.until(lambda: driver.text().splitlines()[0][:40] == before.splitlines()[0][:40])
 

@@ -243,6 +243,26 @@ def test_a_folder_of_pictures_becomes_a_bank_and_bad_files_are_told(client: Clie
     assert client.call("facebank_list", {})["rows"] == [] and client.call("person_list", {})["rows"] == []
 
 
+@pytest.mark.parametrize("point", ["journal.appended:3", "command.committed:3"])
+def test_an_import_whose_engine_is_killed_is_made_once(point: str, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show, job and batch are commands one to three."""
+    died = tmp_path / "died"
+    monkeypatch.setenv("ROLLCALL_CRASH_AT", point)
+    monkeypatch.setenv("ROLLCALL_CRASH_ONCE", str(died))
+    client = Client(tmp_path / "home", "person:tester")
+    try:
+        client.call("show_add", {"slug": "s", "title": "S"})
+        result = imported(client, people)
+        assert died.exists()
+        rows = client.call("facebank_list", {})["rows"]
+        assert sorted(row["person"] for row in rows) == ["Left", "Middle"]
+        assert result["batch"] is not None and len(result["decisions"]) == 4
+        client.call("decision_undo", {"batch": result["batch"]})
+        assert client.call("facebank_list", {})["rows"] == [] and client.call("person_list", {})["rows"] == []
+    finally:
+        client.stop()
+
+
 def test_imports_are_no_agents_and_start_only_when_they_can(client: Client, people: Path, tmp_path: Path) -> None:
     client.call("show_add", {"slug": "s", "title": "S"})
     with pytest.raises(Refused):

@@ -162,7 +162,8 @@ def test_decisions_below_the_bar_are_unknown() -> None:
     posterior = pa.table(
         [pa.array(list(column), field.type) for column, field in zip(zip(*rows, strict=True), POSTERIOR, strict=True)], schema=POSTERIOR
     )
-    decided = decide(made.episode, clusters, posterior, SETTINGS).to_pylist()
+    by_quality = SETTINGS.model_copy(update={"person_score": 0.99})  # no face of this episode scores that: quality alone decides
+    decided = decide(made.episode, clusters, posterior, by_quality).to_pylist()
     assert decided[0]["candidate"] == 0 and decided[0]["probability"] == pytest.approx(0.81)
     quality, faces = (made.episode.tracks[name].to_numpy() for name in ("quality", "faces"))
     for row in decided[1:]:

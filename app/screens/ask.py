@@ -112,7 +112,7 @@ class Who(ModalScreen[dict[str, Any] | None]):
         self.rows.can_focus = False
         title = Panel(lambda width, height: [[(clean(self._question), "strong")]], on="panel")
         title.styles.height = 1
-        words = "enter takes the row, esc leaves it" + ("; a name nobody has makes a new person" if self._new else "")
+        words = "enter takes it, esc leaves it" + ("; a new name makes a new person" if self._new else "")
         hint = Panel(lambda width, height: [[(words, "dim")]], on="panel")
         hint.styles.height = 1
         yield Vertical(title, WhoInput(self.rows), self.rows, hint, classes="box")

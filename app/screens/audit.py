@@ -47,7 +47,6 @@ class Audit(Place):
         yield Horizontal(self.rows, self.more, classes="body")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.rows.focus()
 
     def context(self) -> dict[str, Any]:
@@ -118,7 +117,7 @@ class Audit(Place):
     # doing
 
     def why_not(self, action: str) -> str | None:
-        row = self.rows.current if self.is_mounted else None
+        row = self.rows.current
         if action.startswith("audit.") and action != "audit.mine" and row is None:
             return "Nobody decided anything yet."
         if action in ("audit.undo", "audit.actor") and row and not row["stands"]:

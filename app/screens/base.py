@@ -71,6 +71,7 @@ class Place(Screen[Any]):
         self._loading = False
         self._again = False
         self._loaded = False
+        self.composed = False
         self._early: list[tuple[str, int]] = []
         self.failed: RollcallError | None = None
 
@@ -121,11 +122,14 @@ class Place(Screen[Any]):
         yield Footer()
 
     def on_mount(self) -> None:
+        # The toolkit calls this after a subclass's own, and after every widget inside is there.
+        self.composed = True
         self.reload()
 
     def on_screen_resume(self) -> None:
         self.rollcall.remember(self)
-        self.reload()
+        if self._loaded:
+            self.reload()
 
     def reload(self) -> None:
         """Read afresh; asked again while it reads, it reads once more after that."""
@@ -151,7 +155,7 @@ class Place(Screen[Any]):
                         rows.redraw()
                 self._loaded = True
                 self.chrome()
-                self._catch_up()
+                self.catch_up()
                 if not self._again:
                     return
                 await asyncio.sleep(FLUSH_EVERY_S)
@@ -160,9 +164,9 @@ class Place(Screen[Any]):
 
     def ready(self, action: Action) -> bool:
         """Whether there is something for an action to work on yet; keys pressed before wait for it."""
-        return self._loaded or not self._loading or action.place == "everywhere"
+        return self._loaded or (self.composed and not self._loading) or action.place == "everywhere"
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Do what was pressed before there was anything to do it to."""
         early, self._early = self._early, []
         for name, number in early:
@@ -193,7 +197,7 @@ class Place(Screen[Any]):
         missing = [name for name in action.operations if name not in self.rollcall.operations]
         if action.operations and len(missing) == len(action.operations):
             return f"This engine has no {missing[0].replace('_', ' ')} yet."
-        return action.later or self.why_not(action.id)
+        return action.later or (self.why_not(action.id) if self.composed else None)
 
     def action_do(self, name: str, number: int = 0) -> None:
         """Do what a key stands for, or say why not."""

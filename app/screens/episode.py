@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.css.query import NoMatches
 
 from app import verbs
 from app.keys import Action
@@ -69,7 +68,6 @@ class Episode(Place):
             yield tab(id=name, classes="shown" if name == self._tab else "")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._focus()
 
     def _focus(self) -> None:
@@ -82,6 +80,7 @@ class Episode(Place):
         for name, tab in TABS.items():
             line += [(f" {tab.title} ", "accent" if name == self._tab else "dim", f"screen.show('{name}')"), (" ", "text")]
         line += [(" A/V ", "faint", "screen.later()"), ("  Review ", "dim", "screen.do('episode.queue')")]
+        line.append(("   tab ⇥", "key", "screen.do('episode.next_tab')"))
         if self.facts and width > 100:
             line.append((f"    {span(self.facts['duration_s'])}  {clean(self.facts['path'].rsplit('/', 1)[-1])}", "faint"))
         return [line]
@@ -123,7 +122,11 @@ class Episode(Place):
         self.people = await verbs.every(self.rollcall, "person_list", show=str(self.facts["show_id"]))
 
     def ready(self, action: Action) -> bool:
-        return action.place in ("everywhere", "episode") or self._tab not in self._stale or not self._loading
+        if not self.composed:
+            return action.place == "everywhere"
+        if action.place in ("everywhere", "episode"):
+            return True
+        return (self._tab not in self._stale or not self._loading) and self.shown.ready(action)
 
     def heard(self, news: News) -> None:
         if self.concerned(news):
@@ -136,10 +139,7 @@ class Episode(Place):
     # doing
 
     def why_not(self, action: str) -> str | None:
-        try:
-            return self.shown.why_not(action)
-        except NoMatches:
-            return None
+        return self.shown.why_not(action)
 
     def target(self, action: Action) -> Any:
         return self.shown if action.place in self.shown.places and action.place != "list" else super().target(action)

@@ -46,7 +46,6 @@ class Health(Place):
         yield Horizontal(self.facts, self.rows, classes="body")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.rows.focus()
 
     async def fetch(self) -> None:
@@ -97,7 +96,7 @@ class Health(Place):
         ]
 
     def why_not(self, action: str) -> str | None:
-        row = self.rows.current if self.is_mounted else None
+        row = self.rows.current
         if action == "health.pull" and row is not None and row["installed"]:
             return f"{row['name']} is installed."
         return None

@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from app import facing, verbs
 from app.facing import Target
+from app.keys import Action
 from app.paint import Line, clean, clock, fit, percent, right, span
 from app.screens.base import bindings
 from app.screens.tab import Tab
@@ -57,6 +58,8 @@ class Identities(Tab):
     async def _read(self, cluster_id: int) -> None:
         found = await verbs.asked(self.rollcall, "cluster_show", cluster_id=cluster_id)
         if found is None:
+            self._shown = None
+            self.episode.catch_up()
             return
         if self._shown is None or self._shown["cluster_id"] != cluster_id:
             self.faces.marked, self.faces.cursor = set(), 0
@@ -64,6 +67,12 @@ class Identities(Tab):
         self.faces.set_items([_face(member) for member in found["members"]])
         self.about.redraw()
         self.episode.chrome()
+        self.episode.catch_up()
+
+    def ready(self, action: Action) -> bool:
+        """Keys wait until the cluster under the cursor is the one whose faces are shown."""
+        row = self.rows.current
+        return action.place != "faces" or self._shown is None or row is None or row["cluster_id"] == self._shown["cluster_id"]
 
     @on(Rows.Moved)
     def _moved(self, event: Rows.Moved) -> None:

@@ -50,7 +50,6 @@ class Jobs(Place):
         yield Horizontal(self.rows, self.log_panel, classes="body")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.rows.focus()
 
     async def fetch(self) -> None:
@@ -113,7 +112,7 @@ class Jobs(Place):
         return lines
 
     def why_not(self, action: str) -> str | None:
-        row = self.rows.current if self.is_mounted else None
+        row = self.rows.current
         if action.startswith("jobs.") and row is None:
             return "There is no job yet."
         if action == "jobs.cancel" and row and row["state"] in ENDED:

@@ -46,7 +46,6 @@ class Library(Place):
         yield Horizontal(self.rows, self.detail, classes="body")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.rows.focus()
 
     def place(self) -> dict[str, Any]:
@@ -187,7 +186,7 @@ class Library(Place):
     # doing
 
     def why_not(self, action: str) -> str | None:
-        row = self.rows.current if self.is_mounted else None
+        row = self.rows.current
         on_episode = row is not None and row["kind"] == "episode"
         if action in ("library.analyse", "library.settings", "library.remove", "library.queue", "library.cancel") and not on_episode:
             return "Put the cursor on an episode first; a adds a video file." if not self.rows.rows else "Put the cursor on an episode first."

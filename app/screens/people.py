@@ -50,7 +50,6 @@ class People(Place):
         yield Horizontal(self.faces, self.panel, classes="body")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.faces.focus()
 
     async def fetch(self) -> None:
@@ -77,7 +76,7 @@ class People(Place):
         self.panel.redraw()
 
     def _person(self) -> dict[str, Any] | None:
-        return self.faces.current["row"] if self.is_mounted and self.faces.current else None
+        return self.faces.current["row"] if self.faces.current else None
 
     @on(Faces.Moved)
     def _moved(self) -> None:

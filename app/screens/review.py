@@ -12,7 +12,8 @@ from app import facing, verbs
 from app.facing import Target
 from app.link import News
 from app.paint import BAR, Line, clean, clock, fit, meter, percent, right, runs, span, spread, wrap
-from app.pictures import Picture, boxed, read, scaled
+from app.pictures import read
+from app.screens.asking import Unit, piece, question, with_box
 from app.screens.base import Place, bindings
 from app.widgets.faces import Faces
 from app.widgets.panel import Panel
@@ -24,8 +25,6 @@ PLAY_WIDTH = 72
 MOST = 64
 MARGIN_US = 300_000
 NOBODY = "unknown"
-
-Unit = dict[str, Any]
 
 
 class Review(Place):
@@ -86,7 +85,6 @@ class Review(Place):
         yield self.when
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.faces.focus()
 
     # reading
@@ -117,7 +115,7 @@ class Review(Place):
                 return
             if ref not in self._tracks:
                 found = await self.rollcall.link.ask("track_show", track_id=int(ref.partition("@")[0]))
-                self._tracks[ref] = _piece(found, ref)
+                self._tracks[ref] = piece(found, ref)
         self._redraw()
 
     async def _read_episode(self, episode_id: int) -> None:
@@ -170,9 +168,9 @@ class Review(Place):
         units = self._units()
         risk = item["at_risk_s"] * sum(one["seconds"] for one in units) / max(0.001, item["settles_s"])
         settles = f"settles {span(sum(one['seconds'] for one in units))}, {risk:.1f} s of error"
-        question = _question(units, unit)
-        gap = max(1, width - len(question) - len(left) - len(settles) - 2)
-        lines: list[Line] = [[(question, "title"), ("  ", "text"), (settles, "dim"), (" " * gap, "text"), (left, "faint")]]
+        asked = question(units, unit)
+        gap = max(1, width - len(asked) - len(left) - len(settles) - 2)
+        lines: list[Line] = [[(asked, "title"), ("  ", "text"), (settles, "dim"), (" " * gap, "text"), (left, "faint")]]
         badges = "  ".join(clean(badge) for badge in unit["badges"])
         why = wrap(clean(unit["why"]), max(10, width - len(badges) - 3))
         lines.append([(why[0] if why else "", "dim"), ("   " + badges, "accent")])
@@ -282,6 +280,8 @@ class Review(Place):
         if not action.startswith("review."):
             return None
         item, unit = self.item, self._unit()
+        if action == "review.proposals":
+            return None
         if item is None or unit is None:
             return "The queue is empty: there is nothing to answer."
         if action == "review.accept" and unit["proposed"] is None:
@@ -411,6 +411,11 @@ class Review(Place):
         assert self.item is not None
         self.run_worker(suggestions(self.rollcall, str(self.item["episode_id"])), group="answer", exit_on_error=False)
 
+    def do_proposals(self) -> None:
+        from app.screens.proposals import Proposals
+
+        self.rollcall.push_screen(Proposals())
+
     def do_mark(self) -> None:
         self.faces.do_mark()
         self._redraw()
@@ -475,34 +480,4 @@ class Review(Place):
             self._stop()
             return
         colour = tuple(bytes.fromhex(self.rollcall.ink.colours["accent"][1:]))
-        self.player.play([_with_box(read(frame), track["boxes"], colour) for frame in answer["frames"]])
-
-
-def _question(units: list[Unit], unit: Unit) -> str:
-    """What is asked, in words."""
-    if len(units) > 1:
-        return "Is everybody here who the caption says?"
-    proposed = clean(unit["proposed"]["person"]) if unit["proposed"] else None
-    if unit["kind"] == "mixed":
-        return "Is this one person all the time?"
-    if unit["kind"] == "disagreement":
-        return f"Labelled {clean(unit['label'])}: is that right?"
-    return f"Is this {proposed}?" if proposed else "Who is this?"
-
-
-def _piece(track: dict[str, Any], ref: str) -> dict[str, Any]:
-    """A track, or the stretch of it that a reference names."""
-    _, at, stretch = ref.partition("@")
-    if at:
-        low, _, high = stretch.partition("-")
-        track = {**track, "start_us": round(float(low) * 1e6), "end_us": round(float(high) * 1e6)}
-        track["boxes"] = [box for box in track["boxes"] if track["start_us"] <= box["t_us"] < track["end_us"]]
-    return track
-
-
-def _with_box(frame: Picture, boxes: list[dict[str, Any]], colour: tuple[int, ...]) -> Picture:
-    """The frame with the box of the face nearest in time, when there is one near."""
-    near = min(boxes, key=lambda box: abs(box["t_us"] - frame.t_us), default=None)
-    if near is None or abs(near["t_us"] - frame.t_us) > 250_000:
-        return frame
-    return boxed(scaled(frame, frame.width, frame.height), [((near["x1"], near["y1"], near["x2"], near["y2"]), colour)])
+        self.player.play([with_box(read(frame), track["boxes"], colour) for frame in answer["frames"]])

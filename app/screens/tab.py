@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from app.keys import Action
 from app.link import News
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Tab(Horizontal):
 
     async def fetch(self) -> None:
         """Read what the tab shows."""
+
+    def ready(self, action: Action) -> bool:
+        """Whether what the cursor is on has been read, so that an action meets what the operator sees."""
+        return True
 
     def why_not(self, action: str) -> str | None:
         """Why an action cannot be done now."""

@@ -11,8 +11,9 @@ from textual.widget import Widget
 
 from app import facing, verbs
 from app.facing import Target
+from app.keys import Action
 from app.paint import BAR, Line, clean, clock, fit, percent, right, span, spread
-from app.screens.base import bindings
+from app.screens.base import MANY, bindings
 from app.screens.tab import Tab
 from app.widgets.panel import Panel
 from app.widgets.picture import picture_lines
@@ -204,9 +205,14 @@ class Tracks(Tab):
 
     async def _read_candidates(self, cluster_id: int) -> None:
         found = await verbs.asked(self.rollcall, "cluster_show", cluster_id=cluster_id)
-        if found:
-            self._candidates[cluster_id] = found["candidates"]
-            self.panel.redraw()
+        self._candidates[cluster_id] = found["candidates"] if found else []
+        self.panel.redraw()
+        self.episode.catch_up()
+
+    def ready(self, action: Action) -> bool:
+        """Number keys wait for the people they stand for."""
+        row = self.rows.current
+        return action.verb != MANY or not isinstance(row, Track) or row.cluster_id in self._candidates
 
     # doing
 
