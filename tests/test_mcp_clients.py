@@ -49,7 +49,8 @@ INSPECTOR = ("npx", "--yes", "-p", "node@24", "-p", "@modelcontextprotocol/inspe
 def arguments(tool: dict[str, Any]) -> dict[str, Any]:
     """Arguments a tool can be called with, dry where it can be."""
     properties, required = tool["inputSchema"]["properties"], tool["inputSchema"].get("required", [])
-    given = {name: ARGUMENTS[name] for name in [*required, *(["episode"] if "episode" in properties else [])]}
+    wanted = [*required, *(["episode"] if "episode" in properties else [])]
+    given = {name: ARGUMENTS.get(name, _some(properties[name])) for name in wanted}
     if "sql" in given:
         given.pop("episode")
     given.update(ONE_OF.get(tool["name"], {}))
@@ -58,6 +59,14 @@ def arguments(tool: dict[str, Any]) -> dict[str, Any]:
     if "timeout_s" in properties:
         given["timeout_s"] = 1
     return given
+
+
+def _some(schema: dict[str, Any]) -> Any:
+    """A value of a kind, for a parameter ARGUMENTS does not know."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    values: dict[str, Any] = {"integer": 1, "number": 1.0, "boolean": False, "object": {}, "string": "none"}
+    return [_some(schema["items"])] if schema.get("type") == "array" else values.get(schema.get("type", "string"), "none")
 
 
 def check(tool: str, content: list[Any], structured: Any, error: bool) -> None:
