@@ -13,11 +13,11 @@ import anyio
 
 from engine import load, people, pipeline
 from engine.config import Config, Settings, flatten
-from engine.errors import BadMedia, RollcallError
+from engine.errors import BadMedia, DiskFull, RollcallError
 from engine.models.load import choose
 from engine.sources.probe import MediaInfo
 from engine.sources.windows import plan
-from engine.workers import WorkerPool, pool_size
+from engine.workers import WorkerPool, first_failure, pool_size
 from store import catalog, results
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Analysis:
                 for _ in range(pool.size):
                     group.start_soon(self._work_off, pool, waiting)
         except BaseExceptionGroup as failures:
-            raise _first(failures) from None
+            raise first_failure(failures) from None
 
     async def _work_off(self, pool: WorkerPool, waiting: Iterator[pipeline.SegmentPlan]) -> None:
         """Take segments in their order until none is left."""
@@ -223,24 +223,9 @@ def _check_file(episode: dict[str, Any]) -> None:
         raise BadMedia(f"{path} is not the file that was added: it has {path.stat().st_size} bytes instead of {episode['bytes']}.", hint)
 
 
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure to report of several segments': the first of ours, else the first."""
-    leaves = list(_leaves(failures))
-    return next((leaf for leaf in leaves if isinstance(leaf, RollcallError)), leaves[0])
-
-
-def _leaves(failures: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for failure in failures.exceptions:
-        if isinstance(failure, BaseExceptionGroup):
-            yield from _leaves(failure)
-        else:
-            yield failure
-
-
 def _check_space(engine: Engine, settings: Settings) -> None:
     floor_mb = settings.engine.free_space_floor_mb
     free_mb = shutil.disk_usage(engine.home).free >> 20
     if free_mb < floor_mb:
-        raise RollcallError(
-            f"{free_mb} MB of disk are free at {engine.home}, under the floor of {floor_mb} MB.", "Free some space and retry the job."
-        )
+        hint = "Free some space and retry the job, or lower engine.free_space_floor_mb."
+        raise DiskFull(f"{free_mb} MB of disk are free at {engine.home}, under the floor of {floor_mb} MB.", hint)

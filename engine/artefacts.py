@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engine.errors import StoreError
-from engine.tables import Observed, SegmentWindow, Tracked
+from engine.tables import CHIPS, Observed, SegmentWindow, Tracked
 from store.atomic import sync_folder
 from store.commit_point import commit_point
 
@@ -67,14 +67,14 @@ class Artefacts:
         """Remove an artefact; one that is not there is no error."""
         shutil.rmtree(self.path(kind, key), ignore_errors=True)
 
-    def table(self, kind: Kind, key: str, name: str) -> pa.Table:
-        """One table of an artefact.
+    def table(self, kind: Kind, key: str, name: str, columns: list[str] | None = None) -> pa.Table:
+        """One table of an artefact, or some columns of it.
 
         Raises:
             StoreError: the artefact is damaged; it is removed, so that a retry computes it again.
         """
         try:
-            return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True)
+            return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True, columns=columns)
         except (pa.ArrowException, OSError) as error:
             self.remove(kind, key)
             raise StoreError(
@@ -97,14 +97,15 @@ class Artefacts:
         self.write("observe", key, tables=tables, arrays={}, meta=meta)
         commit_point("observe.written")
 
-    def observed(self, key: str) -> Observed:
-        """What `observe` saw in a segment."""
+    def observed(self, key: str, *, pictures: bool = True) -> Observed:
+        """What `observe` saw in a segment; the chips without their pictures (the column `jpeg`) take a thirtieth of the memory."""
+        columns = {"chips": None if pictures else [name for name in CHIPS.names if name != "jpeg"]}
         meta = self.meta("observe", key)
         return Observed(
             window=SegmentWindow(**meta["window"]),
             step_us=meta["step_us"],
             frame_size=(meta["frame_size"][0], meta["frame_size"][1]),
-            **{name: self.table("observe", key, name) for name in ("frames", "cuts", "detections", "chips")},
+            **{name: self.table("observe", key, name, columns.get(name)) for name in ("frames", "cuts", "detections", "chips")},
         )
 
     def write_tracked(self, key: str, tracked: Tracked) -> None:

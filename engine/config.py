@@ -140,6 +140,16 @@ class TotalsSettings(Section):
     seed: int = Field(20260101, description="Seed of the draws.")
 
 
+class BankSettings(Section):
+    min_quality: float = Field(0.5, ge=0, le=1, description="Faces of less quality do not go into the facebank.")
+    duplicate_similarity: float = Field(
+        0.99, gt=0, le=1, description="A face at least this alike (cosine) to one of the person's in the bank is the same picture, and passed over."
+    )
+    clearly_larger: float = Field(
+        1.5, ge=1, description="Of several faces in an imported picture the largest is taken only when it is this many times as high as the next."
+    )
+
+
 class AgentLimits(Section):
     mode: Literal["apply", "suggest", "read"] = Field(
         "apply", description="What an agent's answers do: take effect, wait for a person's accept, or nothing, since it may only read."
@@ -195,6 +205,7 @@ class Settings(Section):
     track: TrackSettings = Field(default_factory=TrackSettings, description="Tracks and the faces chosen from them.")
     identity: IdentitySettings = Field(default_factory=IdentitySettings, description="Who is who.")
     totals: TotalsSettings = Field(default_factory=TotalsSettings, description="Seconds and their intervals.")
+    bank: BankSettings = Field(default_factory=BankSettings, description="Which faces go into the facebank.")
     agents: AgentSettings = Field(default_factory=AgentSettings, description="What agents may do, and where they are served.")
     hooks: HookSettings = Field(default_factory=HookSettings, description="Webhooks.")
 

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from engine import upkeep
-from engine.errors import EngineUnavailable, RollcallError
+from engine.errors import EngineUnavailable, RollcallError, unexpected
 from engine.operations import registry
 from engine.operations.spec import digest as spec_digest
 from engine.platform import engine_environment, private_folder, socket_path
@@ -93,7 +93,7 @@ class Daemon:
             return JSONResponse({"error": error.as_dict()}, status_code=error.http_status)
         except Exception as error:  # a request must be answered whatever happened; the cause goes to the log
             log.exception("operation %s", name)
-            wrapped = RollcallError(f"{type(error).__name__}: {error}.", "See engine.log in the workspace.")
+            wrapped = unexpected(error, name.replace("_", " ", 1), str(self.engine.home))
             return JSONResponse({"error": wrapped.as_dict()}, status_code=500)
 
     async def _events(self, request: Request) -> Response:

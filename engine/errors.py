@@ -10,6 +10,7 @@ RollcallError                 code, one plain sentence, and the next step
 ├── ModelInvalid              a model's file is not what the registry says it is
 ├── ProviderMismatch          the accelerator asked for is not the one really used
 ├── StoreError                the library cannot be used as it is
+│   ├── DiskFull              there is no room for what was to be written
 │   ├── StoreLocked           another process owns the library
 │   └── StoreVersion          the library was written by a newer rollcall
 ├── EngineUnavailable         the engine cannot be reached or started
@@ -21,6 +22,7 @@ Nothing here imports anything but the standard library: the light client raises 
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 
@@ -97,6 +99,10 @@ class StoreError(RollcallError):
     http_status = 500
 
 
+class DiskFull(StoreError):
+    code = "disk_full"
+
+
 class StoreLocked(StoreError):
     code = "store_locked"
 
@@ -132,3 +138,26 @@ def from_dict(error: dict[str, Any]) -> RollcallError:
     made = kind(str(error.get("message", "unknown error")), str(error.get("hint", "")))
     made.data = dict(error.get("data") or {})
     return made
+
+
+def unexpected(error: BaseException, doing: str, home: str) -> RollcallError:
+    """What to tell of an error nobody raised on purpose: a full disk by its name, anything else with the way to its cause.
+
+    Args:
+        doing: what was going on, for instance `segment` or `export create`.
+        home: the workspace.
+    """
+    if _disk_is_full(error):
+        return DiskFull(f"The disk that holds {home} is full: {doing} stopped.", "Free some space and do it again; what was finished is kept.")
+    return RollcallError(f"{doing} failed: {type(error).__name__}: {error}.", "See engine.log in the workspace.")
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether this error, or one it came from, says that there is no room; libraries written in other languages say it in words."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(words in str(error) for words in ("No space left on device", "Disk quota exceeded")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

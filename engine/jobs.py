@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.abc import TaskGroup
 
-from engine import analyse, pull
-from engine.errors import Cancelled, RollcallError
+from engine import analyse, pictures, pull
+from engine.errors import Cancelled, RollcallError, unexpected
 from store import work
 from store.commit_point import commit_point
 
@@ -23,6 +23,10 @@ log = logging.getLogger("rollcall.jobs")
 PUBLISH_EVERY_S = 0.25
 ATTEMPTS = 5
 """Engines a job may be interrupted in before it is given up."""
+
+
+PERFORMERS = {"analyse": analyse.run, "pull": pull.run, "import": pictures.run}
+"""What each kind of job does."""
 
 
 class JobHandle:
@@ -53,12 +57,12 @@ class JobHandle:
 
 
 class JobRunner:
-    """Runs queued jobs: analyses one after the other, downloads beside them."""
+    """Runs queued jobs: analyses one after the other, downloads and imports beside them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._group: TaskGroup | None = None
-        self._lanes = {"analyse": anyio.CapacityLimiter(1), "pull": anyio.CapacityLimiter(1)}
+        self._lanes = {"analyse": anyio.CapacityLimiter(1), "pull": anyio.CapacityLimiter(1), "import": anyio.CapacityLimiter(1)}
         self.handles: dict[int, JobHandle] = {}
 
     @asynccontextmanager
@@ -114,12 +118,12 @@ class JobRunner:
         assert job is not None
         engine.events.publish("job", job_id=job_id, state="running", progress={})
         try:
-            result = await (analyse.run(engine, handle, job) if kind == "analyse" else pull.run(engine, handle, job))
+            result = await PERFORMERS[kind](engine, handle, job)
         except RollcallError as error:
             await self._end(job_id, "failed", error=error)
         except Exception as error:  # one job's failure must not end the engine; it is logged and shown
             log.exception("job %d", job_id)
-            await self._end(job_id, "failed", error=RollcallError(f"{type(error).__name__}: {error}.", "See engine.log in the workspace."))
+            await self._end(job_id, "failed", error=unexpected(error, f"job {job_id}", str(engine.home)))
         else:
             await self._end(job_id, "done", result=result)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.config import Settings
 from engine.exemplars import rebuild
 from engine.totals import labels
-from store import results
+from store import facebank, results
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -48,6 +48,11 @@ class KnownFaces:
         """The people, each once, ascending: candidate k of a match is the k-th of them."""
         return np.unique(self.person_id)
 
+    def joined(self, other: KnownFaces) -> KnownFaces:
+        """Both; `other` may be empty."""
+        parts = [one for one in (self, other) if len(one.person_id)]
+        return KnownFaces(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("vectors", "person_id", "known", "quality")))
+
     def save(self, path: Path) -> None:
         """Write to an .npz file."""
         np.savez(path, vectors=self.vectors, person_id=self.person_id, known=self.known, quality=self.quality)
@@ -60,6 +65,21 @@ class KnownFaces:
 
 
 def gallery_for(engine: Engine, episode: dict[str, Any], space: str) -> KnownFaces:
+    """The faces people picked for the bank, all of them, and the best faces of everybody from the show's other episodes."""
+    seen = _seen_elsewhere(engine, episode, space)
+    bank = facebank.in_force(engine.database, episode["show_id"], space)
+    if not bank.num_rows:
+        return seen
+    picked = KnownFaces(
+        facebank.vectors(bank),
+        bank["person_id"].to_numpy().astype(np.int64),
+        bank["known"].to_numpy(zero_copy_only=False).astype(bool),
+        bank["quality"].to_numpy().astype(np.float32),
+    )
+    return picked.joined(seen)
+
+
+def _seen_elsewhere(engine: Engine, episode: dict[str, Any], space: str) -> KnownFaces:
     """The best faces of the people of the episode's show, from its other episodes."""
     rows = results.gallery_tracks(engine.database, episode["show_id"], space, episode["episode_id"])
     quality = rows["quality"].to_numpy().astype(np.float32)
@@ -114,8 +134,8 @@ def label(engine: Engine, episode: dict[str, Any], identify: str, gallery: Known
     """Give every cluster its person.
 
     A named person found by face comes first; then the person the same faces had in the episode's active run, so that unknowns keep their
-    ids whatever was re-run; then an unknown known from other episodes; then a new unknown. Clusters too poor to be a person stay
-    unidentified.
+    ids whatever was re-run (but not who was matched there with faces of the bank that have left it since); then an unknown known from other
+    episodes; then a new unknown. Clusters too poor to be a person stay unidentified.
     """
     from engine.identity.persons import UNIDENTIFIED  # brings scipy, which an engine that only answers questions does without
 
@@ -149,7 +169,9 @@ def _carried(engine: Engine, episode: dict[str, Any], identify: str, settings: S
     active = episode["active_run_id"]
     if active is None:
         return {}
-    previous = results.person_tracks(engine.database, active)
+    run = results.run(engine.database, active)
+    assert run is not None
+    previous = results.person_tracks(engine.database, active, sorted(facebank.left_since(engine.database, run["space"], active)))
     artefacts = engine.artefacts
     membership = artefacts.table("identify", identify, "membership")
     return carry_over(previous, artefacts.table("identify", identify, "detections"), membership, settings.identity)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from engine.artefacts import Artefacts
 from engine.config import Settings, build
-from engine.errors import RollcallError
+from engine.errors import BadMedia, RollcallError
 from engine.fingerprint import fingerprint
 from engine.tables import Episode, Observed, SegmentWindow
 from store.commit_point import commit_point
@@ -83,8 +83,8 @@ def run_key(identify: str, settings: Settings) -> str:
 
 
 def perform(task: Message, send: Send) -> Message:
-    """Do one task in a worker: `segment`, `identify` or `totals`."""
-    performers = {"segment": _segment, "identify": _identify, "totals": _totals}
+    """Do one task in a worker: `segment`, `identify`, `totals` or `faces`."""
+    performers = {"segment": _segment, "identify": _identify, "totals": _totals, "faces": _faces}
     return performers[task["kind"]](task, Artefacts(Path(task["artefacts"])), build(task["settings"]), send)
 
 
@@ -96,14 +96,34 @@ def _models(profile: str, folder: str, provider: str, threads: int) -> Loaded:
     return load(choose(profile, Path(folder)), provider, threads)
 
 
+def _models_of(task: Message, settings: Settings) -> Loaded:
+    """The models a task was planned for."""
+    models = _models(task["profile"], task["models"], settings.models.provider, task["threads"])
+    if [models.detector.digest, models.embedder.digest] != task["model_digests"]:
+        raise RollcallError("Other models were installed while the job ran.", "Start it again.")
+    return models
+
+
+def _faces(task: Message, artefacts: Artefacts, settings: Settings, send: Send) -> Message:
+    """Find and embed the one face of a picture; its cut-out is written to a file. A picture that cannot be used is an answer, not an error."""
+    from engine.sources import photo
+    from engine.vision.portrait import portrait
+
+    models = _models_of(task, settings)
+    try:
+        found = portrait(photo.read(Path(task["path"])), task["name"], models.detector, models.embedder, settings)
+    except BadMedia as error:
+        return {"why": error.message}
+    Path(task["chip"]).write_bytes(found.chip)
+    return {"why": None, "vector": found.vector.tolist(), "quality": found.quality}
+
+
 def _segment(task: Message, artefacts: Artefacts, settings: Settings, send: Send) -> Message:
     """Observe one segment unless that was done, then track it."""
     from engine.sources.probe import MediaInfo
     from engine.vision.pick import track_segment
 
-    models = _models(task["profile"], task["models"], settings.models.provider, task["threads"])
-    if [models.detector.digest, models.embedder.digest] != task["model_digests"]:
-        raise RollcallError("Other models were installed while the analysis ran.", "Start it again.")
+    models = _models_of(task, settings)
     window, log = SegmentWindow(**task["window"]), []
     if "observe" in task["missing"]:
         started = time.monotonic()
@@ -160,7 +180,9 @@ def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Sen
 
     started = time.monotonic()
     media, calibration = MediaInfo.from_dict(task["media"]), Calibration(**task["calibration"])
-    segments = [(artefacts.observed(s["observe_key"]), artefacts.tracked(s["track_key"])) for s in task["segments"]]
+    # All segments at once, but for their pictures: those are read again, a segment at a time.
+    segments = [(artefacts.observed(s["observe_key"], pictures=False), artefacts.tracked(s["track_key"])) for s in task["segments"]]
+    chips_of = lru_cache(maxsize=2)(lambda segment: artefacts.table("observe", task["segments"][segment]["observe_key"], "chips"))
     episode = stitch(segments, media.first_frame_us, media.duration_us, calibration, settings.track)
     found = evidence(episode, calibration, settings.identity)
     clustering = cluster(episode, found, settings.identity)
@@ -176,7 +198,7 @@ def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Sen
         "membership": clustering.membership,
         "posterior": posterior,
         "decisions": decide(episode, clustering, posterior, settings.identity),
-        "pictures": picture_of(segments, episode),
+        "pictures": picture_of(segments, episode, chips_of),
     }
     meta = {"step_us": episode.step_us, "duration_us": episode.duration_us, "frame_size": list(episode.frame_size)}
     artefacts.write("identify", task["key"], tables=tables, arrays={"vectors": episode.vectors, "pooled": episode.pooled}, meta=meta)

@@ -9,9 +9,10 @@ import queue
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import IO, Any
 
-from engine.errors import RollcallError
+from engine.errors import RollcallError, unexpected
 
 
 def _own_stdout() -> IO[str]:
@@ -58,8 +59,8 @@ def main() -> None:
             send({"error": error.as_dict()})
         except Exception as error:  # noqa: BLE001 - the boundary of a task: whatever went wrong is that task's failure
             traceback.print_exc()
-            hint = "See engine.log in the workspace."
-            send({"error": RollcallError(f"{task.get('kind')} failed: {type(error).__name__}: {error}.", hint).as_dict()})
+            home = str(Path(str(task.get("artefacts", "."))).parent)
+            send({"error": unexpected(error, f"the analysis ({task.get('kind')})", home).as_dict()})
 
 
 if __name__ == "__main__":

@@ -124,12 +124,45 @@ def person_named(database: Database, show_id: int, name: str) -> dict[str, Any] 
     return database.row(f"SELECT * FROM ({_PERSON}) WHERE show_id = ? AND kind = 'known' AND name = ?", [show_id, name])
 
 
-def presence(database: Database, person_id: int) -> list[dict[str, Any]]:
-    """The episodes a person is seen in (active runs)."""
+def everybody(database: Database) -> list[dict[str, Any]]:
+    """Everybody, also those merged into others: person_id, owner (who they are after merges), and the owner's name and what they are called."""
     return database.rows(
-        """SELECT e.episode_id, e.title, e.season, e.number, t.visual_s, t.visual_low_s, t.visual_high_s
+        """WITH RECURSIVE owned AS (
+               SELECT person_id, person_id AS owner FROM person WHERE merged_into IS NULL
+               UNION ALL SELECT p.person_id, o.owner FROM person p JOIN owned o ON p.merged_into = o.person_id)
+           SELECT o.person_id, o.owner, p.name, c.called FROM owned o JOIN person p ON p.person_id = o.owner JOIN called c ON c.person_id = o.owner
+           ORDER BY o.person_id"""
+    )
+
+
+def every_episode(database: Database) -> list[dict[str, Any]]:
+    """All episodes by id."""
+    return database.rows(f"{_EPISODE} ORDER BY episode_id")
+
+
+def pictures(database: Database, person_ids: list[int]) -> dict[int, str]:
+    """The picture file of each of some people: the one chosen, else the best of their faces in the bank and of their tracks in what episodes show."""
+    wanted = ", ".join(map(str, person_ids)) or "NULL"
+    rows = database.rows(
+        f"""WITH found AS (
+                SELECT a.person_id, t.chip, t.quality FROM episode e JOIN assignment a ON a.run_id = e.active_run_id
+                JOIN track t ON t.run_id = a.run_id AND t.track_id = a.track_id
+                WHERE a.person_id IN ({wanted}) AND NOT a.excluded AND t.chip IS NOT NULL AND a.start_us = t.start_us AND a.end_us = t.end_us
+                UNION ALL SELECT person_id, chip, quality FROM facebank WHERE active AND chip IS NOT NULL AND person_id IN ({wanted})),
+            best AS (SELECT person_id, arg_max(chip, quality) AS chip FROM found GROUP BY person_id)
+            SELECT person_id, coalesce(featured, chip) AS picture FROM person LEFT JOIN best USING (person_id)
+            WHERE person_id IN ({wanted}) AND coalesce(featured, chip) IS NOT NULL"""
+    )
+    return {row["person_id"]: row["picture"] for row in rows}
+
+
+def presence(database: Database, person_id: int) -> list[dict[str, Any]]:
+    """The episodes a person is seen in (active runs), by season and number."""
+    return database.rows(
+        """SELECT e.episode_id, e.title, e.season, e.number, e.duration_us / 1e6 AS duration_s, t.visual_s, t.visual_low_s, t.visual_high_s, t.solo_s,
+                  t.tracks, t.faces
            FROM screen_time t JOIN episode e ON e.episode_id = t.episode_id AND e.active_run_id = t.run_id
-           WHERE t.person_id = ? ORDER BY e.episode_id""",
+           WHERE t.person_id = ? ORDER BY e.season NULLS LAST, e.number NULLS LAST, e.episode_id""",
         [person_id],
     )
 

@@ -130,6 +130,27 @@ def page(database: Database, *, episode_id: int | None, actor: str | None, since
     )
 
 
+def taking_back(database: Database) -> list[dict[str, Any]]:
+    """Decisions that take others back, oldest first."""
+    return _read(database.rows(f"SELECT {_COLUMNS} FROM decision WHERE len(voids) > 0 ORDER BY decision_id"))
+
+
+def named(database: Database, *, batch: int | None, decision: int | None, actor: str | None, since: Any) -> list[dict[str, Any]]:
+    """Decisions of a batch, by id, or of an actor since a time, oldest first."""
+    return _read(
+        database.rows(
+            f"""SELECT {_COLUMNS} FROM decision WHERE (? IS NULL OR batch = ?) AND (? IS NULL OR decision_id = ?) AND (? IS NULL OR actor = ?)
+                AND (? IS NULL OR logged_at >= CAST(? AS TIMESTAMP)) ORDER BY decision_id""",
+            [batch, batch, decision, decision, actor, actor, since, since],
+        )
+    )
+
+
+def after(database: Database, decision_id: int) -> list[dict[str, Any]]:
+    """Decisions later than one, oldest first."""
+    return _read(database.rows(f"SELECT {_COLUMNS} FROM decision WHERE decision_id > ? ORDER BY decision_id", [decision_id]))
+
+
 def everything(database: Database) -> list[dict[str, Any]]:
     """Every decision, oldest first."""
     return _read(database.rows(f"SELECT {_COLUMNS} FROM decision ORDER BY decision_id"))

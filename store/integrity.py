@@ -19,6 +19,7 @@ CHECKS = {
         "SELECT count(*) AS n FROM membership m ANTI JOIN cluster c ON m.run_id = c.run_id AND m.cluster_id = c.cluster_id"
     ),
     "totals of people who are not there": "SELECT count(*) AS n FROM screen_time t ANTI JOIN person p USING (person_id)",
+    "faces in the bank of people who are not there": "SELECT count(*) AS n FROM facebank b ANTI JOIN person p USING (person_id) WHERE b.active",
     "episodes showing a run that was not committed": (
         "SELECT count(*) AS n FROM episode e ANTI JOIN run r ON r.run_id = e.active_run_id AND r.state = 'committed' WHERE active_run_id IS NOT NULL"
     ),

@@ -411,12 +411,17 @@ def counts(database: Database, run_id: int) -> dict[str, Any]:
     return found
 
 
-def person_tracks(database: Database, run_id: int) -> pa.Table:
-    """Faces of all tracks of a run that the machine gave a person: person_id, track_id, t_us, x1, y1, x2, y2, in time order."""
+def person_tracks(database: Database, run_id: int, unmatched: list[int]) -> pa.Table:
+    """Faces of all tracks of a run that the machine gave a person: person_id, track_id, t_us, x1, y1, x2, y2, in time order.
+
+    Args:
+        unmatched: people whom a match of faces does not count for.
+    """
+    less = f"AND NOT (a.method = 'face match' AND a.person_id IN ({', '.join(map(str, unmatched))}))" if unmatched else ""
     return database.arrow(
-        """SELECT a.person_id, d.track_id, d.t_us, d.x1, d.y1, d.x2, d.y2
+        f"""SELECT a.person_id, d.track_id, d.t_us, d.x1, d.y1, d.x2, d.y2
            FROM detection d JOIN machine_label a ON a.run_id = d.run_id AND a.track_id = d.track_id
-           WHERE d.run_id = ? AND a.run_id = ? AND a.person_id IS NOT NULL ORDER BY d.t_us, d.track_id""",
+           WHERE d.run_id = ? AND a.run_id = ? AND a.person_id IS NOT NULL {less} ORDER BY d.t_us, d.track_id""",
         [run_id, run_id],
     )
 
@@ -440,7 +445,8 @@ def gallery_tracks(database: Database, show_id: int, space: str, without_episode
 def pictures_in_use(database: Database) -> set[str]:
     """File names of all pictures something refers to: tracks, picked faces, people, and decisions about them."""
     rows = database.arrow(
-        """SELECT DISTINCT chip FROM (SELECT chip FROM track UNION ALL SELECT chip FROM facebank UNION ALL SELECT featured FROM person
+        """SELECT DISTINCT chip FROM (SELECT chip FROM track UNION ALL SELECT unnest([chip, picture]) FROM facebank
+           UNION ALL SELECT featured FROM person
            UNION ALL SELECT parameters->>'chip' FROM decision) WHERE chip IS NOT NULL"""
     )
     return set(rows["chip"].to_pylist())
@@ -467,7 +473,8 @@ def remove_episode(transaction: Transaction, episode_id: int) -> None:
     transaction.execute("INSERT INTO vector_gc SELECT run_id, space FROM run WHERE episode_id = ?", [episode_id])
     gone = """SELECT person_id FROM person WHERE name IS NULL
               AND person_id IN (SELECT person_id FROM screen_time WHERE episode_id = ?)
-              AND person_id NOT IN (SELECT person_id FROM screen_time WHERE episode_id <> ?)"""
+              AND person_id NOT IN (SELECT person_id FROM screen_time WHERE episode_id <> ?)
+              AND person_id NOT IN (SELECT person_id FROM facebank)"""
     for table in ("cast_membership", "person"):
         transaction.execute(f"DELETE FROM {table} WHERE person_id IN ({gone})", [episode_id, episode_id])
     transaction.execute("DELETE FROM job_event WHERE job_id IN (SELECT job_id FROM job WHERE episode_id = ?)", [episode_id])

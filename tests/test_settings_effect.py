@@ -20,27 +20,31 @@ import pytest
 from engine import analyse as analysis
 from engine import config, upkeep
 from engine.config import Settings
-from engine.errors import ProviderMismatch, RollcallError
+from engine.errors import BadMedia, ProviderMismatch, RollcallError
 from engine.identity.cluster import Clustering, cluster
 from engine.identity.gallery import match
 from engine.identity.persons import carry_over, decide
 from engine.identity.similarity import STRANGER_LOG_ODDS, evidence, hub_excess
-from engine.models.base import Image
+from engine.models.base import Calibration, Faces, Image
 from engine.models.load import choose, open_detector
 from engine.models.runtime import cpu_only
+from engine.review.bank import Bank, Face
 from engine.service import Engine
 from engine.sources.file import read
+from engine.sources.photo import Photo
 from engine.sources.probe import MediaInfo, probe
 from engine.sources.windows import plan
 from engine.tables import Episode
 from engine.totals.screen_time import Totals, screen_time
 from engine.vision.detect import FULL, FaceFinder
+from engine.vision.portrait import portrait
 from engine.wire import Client
 from engine.workers import pool_size
 from store import work
 from tests import clips, synthetic
 from tests.footage import Still, write
 from tests.test_identity_persons import earlier, gallery, members
+from tests.test_sources_spare import frames_of, write_film
 from tests.test_totals_screen_time import labelled
 from tests.test_vision_episode import CALIBRATION, ColourEmbedder, DiscFinder, Result, analyse, made_shot
 from tests.test_vision_shots import cuts_of, shot
@@ -211,6 +215,11 @@ def _frames(settings: Settings, folder: Path) -> float:
     return sum(observed.frames.num_rows for observed, _ in _analysed(settings).segments)
 
 
+@measure("observe.every_frame", False, True)
+def _frames_decoded(settings: Settings, folder: Path) -> float:
+    return len(frames_of(write_film(folder / "film.mp4"), every_frame=settings.observe.every_frame))
+
+
 @measure("observe.segment_s", 8, 2)
 def _segments(settings: Settings, folder: Path) -> float:
     return len(plan(probe(_video()), settings.observe))
@@ -235,10 +244,10 @@ class Sizes(DiscFinder):
         return super().detect(image, min_score=min_score, nms_iou=nms_iou)
 
 
-def _looks(settings: Settings) -> tuple[list[int], int]:
+def _looks(settings: Settings, *, still: bool = False) -> tuple[list[int], int]:
     """Sizes of the pictures looked at, and the number of full looks, in three seconds of one shot."""
     detector = Sizes()
-    finder = FaceFinder(detector, settings.observe)
+    finder = FaceFinder(detector, settings.observe.model_copy(update={} if still else {"still_below": 0.0}))
     pictures = [Still(np.kron(made_shot(1, 1, {0: (80, 0)})[0], np.ones((4, 4, 1), np.uint8)), n * 166_667) for n in range(18)]
     kinds = [finder.look(picture, n == 0).kind for n, picture in enumerate(pictures)]
     return detector.long_sides, kinds.count(FULL)
@@ -252,6 +261,11 @@ def _largest_look(settings: Settings, folder: Path) -> float:
 @measure("observe.small_size", 192, 320)
 def _smallest_look(settings: Settings, folder: Path) -> float:
     return min(_looks(settings)[0])
+
+
+@measure("observe.still_below", 8.0, 0.0)
+def _pixels_looked_at(settings: Settings, folder: Path) -> float:
+    return sum(_looks(settings, still=True)[0])
 
 
 @measure("observe.full_every_s", 2.0, 0.5)
@@ -527,3 +541,51 @@ def _noise_of_intervals(settings: Settings, folder: Path) -> float:
 @measure("totals.seed", 5, 20260101)
 def _difference_to_seed_five(settings: Settings, folder: Path) -> float:
     return _noise(settings)
+
+
+# bank
+
+
+def _offered(settings: Settings, face: Face) -> float:
+    """Whether a face goes into the bank of somebody who has one face in it."""
+    first = Face("first", np.array([1.0, 0.0], np.float32), 0.9)
+    bank = Bank(Empty(), 1, "space", Calibration(10, -4, "made up"), settings)  # type: ignore[arg-type]
+    bank.take(first, 1)
+    return float(bank.poor(face) is None and not bank.duplicate(face, 1))
+
+
+class Empty:
+    """A library whose bank is empty."""
+
+    def arrow(self, sql: str, parameters: Any = ()) -> pa.Table:
+        return pa.table({"person_id": pa.array([], pa.int64()), "vector": pa.array([], pa.list_(pa.float32()))})
+
+
+@measure("bank.min_quality", 0.6, 0.2)
+def _poor_face_taken(settings: Settings, folder: Path) -> float:
+    return _offered(settings, Face("poor", np.array([0.6, 0.8], np.float32), 0.4))
+
+
+@measure("bank.duplicate_similarity", 0.9, 0.99)
+def _alike_face_taken(settings: Settings, folder: Path) -> float:
+    return _offered(settings, Face("alike", np.array([0.95, 0.3122], np.float32), 0.9))
+
+
+@measure("bank.clearly_larger", 3, 1.5)
+def _larger_face_taken(settings: Settings, folder: Path) -> float:
+    """Two faces in a picture, one twice as high as the other."""
+    try:
+        portrait(Photo(np.full((400, 400, 3), 128, np.uint8)), "two.png", TwoFaces(), ColourEmbedder(), settings)
+    except BadMedia:
+        return 0
+    return 1
+
+
+class TwoFaces:
+    name, digest, min_size = "two", "two", 64
+
+    def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
+        boxes = np.array([[0.1, 0.1, 0.4, 0.5], [0.6, 0.5, 0.75, 0.7]], np.float32) * image.shape[0]
+        points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
+        landmarks = boxes[:, None, :2] + points[None] * (boxes[:, None, 2:] - boxes[:, None, :2])
+        return Faces(boxes, np.array([0.9, 0.9], np.float32), landmarks.astype(np.float32))

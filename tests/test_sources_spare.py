@@ -34,8 +34,11 @@ def moving(seed: int, length: int) -> list[Image]:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_film(tmp_path_factory.mktemp("film") / "b.mp4")
+
+
+def write_film(path: Path) -> Path:
     """Shots with three B-frames between references and no key frame at a cut, as encoders of live pictures write them."""
-    path = tmp_path_factory.mktemp("film") / "b.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"

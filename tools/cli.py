@@ -184,7 +184,7 @@ def run_operation(client: wire.Client, given: argparse.Namespace) -> int:
     if name == "job_wait" and not given.json and "timeout_s" not in sent:
         follow(client, sent["job_id"])
     result = client.call(name, sent)
-    if name == "model_pull" and not given.json:
+    if name in ("model_pull", "facebank_import") and not given.json:
         result = follow(client, result["job_id"])
     _print(json.dumps(result) if given.json else _readable(name, result))
     return from_dict(result["error"]).exit_status if name == "job_wait" and result["error"] else 0

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.exports import ass, ava, bundle, coco, csv, edl, html, json, mot, otio, parquet, webvtt
+from engine.exports import ass, audit, ava, bundle, coco, corrections, csv, edl, html, json, mot, otio, parquet, webvtt
 from engine.exports.content import Content
+from engine.exports.ledger import LedgerContent
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,25 @@ FORMATS: dict[str, Format] = {
     **PLAIN,
     "zip": Format(".zip", lambda path, content: bundle.write(path, content, members(content)), "everything about the analysis in one file"),
 }
+
+
+@dataclass(frozen=True)
+class LedgerFormat:
+    """A format of decisions rather than of results; `write` returns how many it holds."""
+
+    suffix: str
+    write: Callable[[Path, LedgerContent], int]
+    meaning: str
+
+
+LEDGER: dict[str, LedgerFormat] = {
+    "audit.jsonl": LedgerFormat(".audit.jsonl", audit.write_jsonl, "every decision, a JSON object a line"),
+    "audit.csv": LedgerFormat(".audit.csv", audit.write_csv, "every decision, for spreadsheets"),
+    "corrections.json": LedgerFormat(".corrections.json", corrections.write, "the standing decisions about faces, for another library or tool"),
+}
+"""Formats that need no analysis, and hold the whole library's decisions when no episode is given."""
+
+MEANINGS = {**{name: kind.meaning for name, kind in FORMATS.items()}, **{name: kind.meaning for name, kind in LEDGER.items()}}
 
 
 def members(content: Content) -> list[bundle.Member]:

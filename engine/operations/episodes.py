@@ -130,7 +130,7 @@ def _usable(path: Path) -> Path:
     except UnicodeEncodeError as error:
         raise BadInput(f"The name {str(path)!a} is not valid Unicode.", "Rename the file.") from error
     if path.is_dir():
-        raise BadInput(f"{path} is a folder.", "Give the video files in it one by one.")
+        raise BadInput(f"{path} is a folder.", f"`rollcall episode import {path} --show SHOW` adds every video in it.")
     return path
 
 

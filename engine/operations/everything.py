@@ -17,6 +17,8 @@ MODULES = (
     "review",
     "clusters",
     "decisions",
+    "facebank",
+    "corrections",
     "proposals",
     "totals",
     "exports",

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field
 from engine.errors import BadInput, Conflict, NotFound
 from engine.exports import season
 from engine.exports.content import Content
-from engine.exports.formats import FORMATS
+from engine.exports.formats import FORMATS, LEDGER, MEANINGS
+from engine.exports.ledger import LedgerContent
 from engine.fingerprint import file_digest
 from engine.operations.common import EpisodeRef, Listed, Page, Reference, UtcTime, active_run, episode_of, next_cursor, show_of
 from engine.operations.registry import Context, Params, Result, operation
@@ -27,17 +28,19 @@ FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}")
 
 
 def _known_format(name: str) -> str:
-    if name not in FORMATS:
-        raise ValueError(f"one of {', '.join(FORMATS)}")
+    if name not in MEANINGS:
+        raise ValueError(f"one of {', '.join(MEANINGS)}")
     return name
 
 
-FormatName = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={"enum": list(FORMATS)})]
+FormatName = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={"enum": list(MEANINGS)})]
 
 
 class ExportParams(Params):
-    episode: EpisodeRef = Field(json_schema_extra={"positional": True})
-    format: FormatName = Field("csv", description="; ".join(f"{name}: {kind.meaning}" for name, kind in FORMATS.items()) + ".")
+    episode: EpisodeRef | None = Field(
+        None, description="Episode id, or show-s01e02; without it decisions of the whole library.", json_schema_extra={"positional": True}
+    )
+    format: FormatName = Field("csv", description="; ".join(f"{name}: {meaning}" for name, meaning in MEANINGS.items()) + ".")
     table: Literal["totals", "segments"] | None = Field(
         None, description="One row a person (the default), or one row a track; for csv, json and parquet."
     )
@@ -47,7 +50,7 @@ class ExportParams(Params):
 
 class ExportRow(Result):
     export_id: int
-    episode_id: int | None = Field(description="Null for a season.")
+    episode_id: int | None = Field(description="Null for a season, or for decisions of the whole library.")
     run_id: int | None
     format: str
     path: str
@@ -59,9 +62,13 @@ class ExportRow(Result):
 
 @operation("write", "export", params=ExportParams, result=ExportRow, slow=True)
 def export_create(context: Context, p: ExportParams) -> ExportRow:
-    """Write an episode's totals, tracks, faces or a report to a file; returns its path and what it holds, never the rows."""
+    """Write an episode's totals, tracks, faces or a report, or decisions, to a file; returns its path and what it holds, never the rows."""
     engine = context.engine
-    episode = episode_of(engine, p.episode)
+    episode = episode_of(engine, p.episode) if p.episode is not None else None
+    if p.format in LEDGER:
+        return _decisions(context, p, episode)
+    if episode is None:
+        raise BadInput(f"{p.format} is about one episode.", f"Name it; {', '.join(LEDGER)} can be of the whole library.")
     run = _settled_run(context, episode)
     kind = FORMATS[p.format]
     if p.table is not None and not kind.tables:
@@ -75,6 +82,17 @@ def export_create(context: Context, p: ExportParams) -> ExportRow:
     suffix = f"-{content.table}{kind.suffix}" if kind.tables else kind.suffix if p.person_id is None else f"-p{p.person_id}{kind.suffix}"
     facts = {"episode_id": episode["episode_id"], "run_id": run["run_id"], "format": p.format}
     return _write(context, "export_create", p, stem + suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
+
+
+def _decisions(context: Context, p: ExportParams, episode: dict[str, Any] | None) -> ExportRow:
+    """Export the ledger, of one episode or whole."""
+    if p.table is not None or p.person_id is not None:
+        raise BadInput(f"{p.format} holds decisions, whole.", "Leave out --table and --person-id.")
+    kind, episode_id = LEDGER[p.format], episode["episode_id"] if episode else None
+    content = LedgerContent(context.engine.database, episode_id)
+    stem = f"{episode['show']}-e{episode_id}" if episode else "library"
+    facts = {"episode_id": episode_id, "run_id": None, "format": p.format}
+    return _write(context, "export_create", p, stem + kind.suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
 
 
 def _settled_run(context: Context, episode: dict[str, Any]) -> dict[str, Any]:

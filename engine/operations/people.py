@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -35,7 +35,8 @@ class PersonRow(Result):
     aliases: list[str]
     created_at: UtcTime
     archived: bool
-    featured: str | None = Field(description="File of the picture they are shown by.")
+    featured: str | None = Field(description="File of the picture chosen for them.")
+    picture: str | None = Field(description="File of the picture they are shown by: the one chosen, else their best.")
 
 
 class PersonListRow(PersonRow):
@@ -58,7 +59,9 @@ def person_list(context: Context, p: PersonListParams) -> PersonList:
     engine = context.engine
     show_id = show_of(engine, p.show)["show_id"] if p.show else None
     rows = catalog.people(engine.database, show_id, p.kind, p.position() or 0, p.limit)
-    return PersonList.model_validate({"rows": rows, "next_cursor": next_cursor(rows, p.limit, "person_id")})
+    pictures = catalog.pictures(engine.database, [row["person_id"] for row in rows])
+    listed = [{**row, "picture": pictures.get(row["person_id"])} for row in rows]
+    return PersonList.model_validate({"rows": listed, "next_cursor": next_cursor(rows, p.limit, "person_id")})
 
 
 class PersonRef(Params):
@@ -70,9 +73,13 @@ class Presence(Result):
     title: str
     season: int | None
     number: int | None
+    duration_s: float
     visual_s: float
     visual_low_s: float
     visual_high_s: float
+    solo_s: float
+    tracks: int
+    faces: int
 
 
 class PersonDetail(PersonRow):
@@ -82,8 +89,45 @@ class PersonDetail(PersonRow):
 @operation("read", "catalog", params=PersonRef, result=PersonDetail)
 def person_show(context: Context, p: PersonRef) -> PersonDetail:
     """Look up one person: names, and the seconds in each episode."""
-    person = person_of(context.engine, p.person_id)
-    return PersonDetail.model_validate({**person, "presence": catalog.presence(context.engine.database, p.person_id)})
+    return PersonDetail.model_validate({**described(context, p.person_id), "presence": catalog.presence(context.engine.database, p.person_id)})
+
+
+def described(context: Context, person_id: int) -> dict[str, Any]:
+    """A person's row with the picture they are shown by."""
+    engine = context.engine
+    return {**person_of(engine, person_id), "picture": catalog.pictures(engine.database, [person_id]).get(person_id)}
+
+
+class SeasonSum(Result):
+    season: int | None
+    episodes: int = Field(description="Episodes of it the person is seen in.")
+    visual_s: float
+    visual_low_s: float
+    visual_high_s: float
+    solo_s: float
+    tracks: int
+    faces: int
+
+
+class PersonPresence(PersonRow):
+    rows: list[Presence] = Field(description="Episodes, by season and number.")
+    seasons: list[SeasonSum]
+    total: SeasonSum = Field(description="Of all episodes; its season is null.")
+
+
+@operation("read", "totals", params=PersonRef, result=PersonPresence)
+def person_presence(context: Context, p: PersonRef) -> PersonPresence:
+    """Show where a person is seen: seconds with intervals in every episode, in every season and over all."""
+    person, rows = described(context, p.person_id), catalog.presence(context.engine.database, p.person_id)
+    seasons = list(dict.fromkeys(row["season"] for row in rows))
+    sums = [_sum(season, [row for row in rows if row["season"] == season]) for season in seasons]
+    return PersonPresence.model_validate({**person, "rows": rows, "seasons": sums, "total": _sum(None, rows)})
+
+
+def _sum(season: int | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Episodes added up; what is wrong about a person may be wrong in all of them, so the interval goes from all low ends to all high ends."""
+    names = ("visual_s", "visual_low_s", "visual_high_s", "solo_s", "tracks", "faces")
+    return {"season": season, "episodes": len(rows), **{name: sum(row[name] for row in rows) for name in names}}
 
 
 class PersonAdd(Params):
@@ -101,7 +145,7 @@ def person_add(context: Context, p: PersonAdd) -> PersonRow:
             _refuse_same_name(context, show_id, p.name)
             command.result = {"person_id": catalog.add_person(command.transaction, show_id, p.name)}
     person_id = (command.replayed or command.result)["person_id"]
-    return PersonRow.model_validate(person_of(engine, person_id))
+    return PersonRow.model_validate(described(context, person_id))
 
 
 class PersonRename(Change):

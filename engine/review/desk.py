@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from engine.errors import Conflict
 from engine.review import anchors, people
 from engine.review.decision import Cover, Decision, read
-from engine.review.draft import Draft, Plan, Target
+from engine.review.draft import Draft, Entry, Plan, Target
 from engine.review.fold import Piece
 from engine.review.state import EpisodeState, People, coverage
-from store import decisions, results
+from store import decisions, facebank, results
 from store.database import Transaction, now
 from store.decisions import ANCHOR
 
@@ -32,19 +32,21 @@ STATES_KEPT = 8
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch changes. before, after: episode -> state."""
+    """What a batch changes. before, after: episode -> state. entries: rows the facebank gets."""
 
     decisions: list[Decision]
     before: dict[int, EpisodeState]
     after: dict[int, EpisodeState]
     anchors: pa.Table = field(default_factory=ANCHOR.empty_table)
+    entries: list[dict[str, Any]] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         """All of the batch that does not depend on a run: by it the batch can be written again into a library that lost it."""
         boxes = self.anchors["boxes"].combine_chunks()
         rounded = pa.ListArray.from_arrays(boxes.offsets, pc.round(boxes.values.cast(pa.float64()), 5))
         anchored = self.anchors.drop_columns(["embedding", "space", "boxes"]).append_column("boxes", rounded).to_pylist()
-        return {"decisions": [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions], "anchors": anchored}
+        ledger = [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions]
+        return {"decisions": ledger, "anchors": anchored, **({"entries": self.entries} if self.entries else {})}
 
     def changed(self) -> list[tuple[Piece, Piece]]:
         """(before, after) for every stretch whose label, lock or cluster differs."""
@@ -168,7 +170,8 @@ class Desk:
         ledger = [_decision(draft, place, ids[0], actor, reason, new) for place, draft in zip(ids, plan.drafts, strict=True)]
         outcome = self._outcome(plan, ledger)
         found = [self._anchors(decision, draft) for decision, draft in zip(ledger, plan.drafts, strict=True)]
-        outcome = replace(outcome, anchors=pa.concat_tables([decisions.ANCHOR.empty_table(), *found]))
+        entries = [_entry(transaction, entry, ledger[entry.draft]) for entry in plan.entries]
+        outcome = replace(outcome, anchors=pa.concat_tables([decisions.ANCHOR.empty_table(), *found]), entries=entries)
         self._record(transaction, outcome, key)
         for decision, draft in zip(ledger, plan.drafts, strict=True):
             if draft.targets and draft.episode_id is not None:
@@ -182,6 +185,8 @@ class Desk:
             values = {name: getattr(decision, name) for name in decisions.COLUMNS}
             decisions.append(transaction, **{**values, "voids": list(decision.voids)}, idem_key=key)
         decisions.append_anchors(transaction, outcome.anchors)
+        for entry in outcome.entries:
+            facebank.add(transaction, **entry)
         for episode, state in outcome.after.items():
             changed = state.changed_since(outcome.before[episode])
             decisions.replace_labels(transaction, state.run_id, changed, state.rows(changed))
@@ -212,6 +217,8 @@ def _decision(draft: Draft, decision_id: int, batch: int, actor: str, reason: st
     """The line a draft becomes; people created in the batch have their ids by then."""
     ids = new or {}
     parameters = {name: ids.get(value, value) if name == "into" else value for name, value in draft.parameters.items()}
+    if "labels" in parameters:
+        parameters["labels"] = [{**label, "person_id": ids.get(label["person_id"], label["person_id"])} for label in parameters["labels"]]
     return Decision(
         decision_id,
         batch,
@@ -227,6 +234,18 @@ def _decision(draft: Draft, decision_id: int, batch: int, actor: str, reason: st
         draft.source,
         draft.voids,
     )
+
+
+def _entry(transaction: Transaction, entry: Entry, decision: Decision) -> dict[str, Any]:
+    """The facebank row of a face that a decision puts in. The vector's digits are those a float32 has."""
+    return {
+        "entry_id": transaction.next_id("facebank", "entry_id"),
+        "show_id": decision.show_id,
+        "person_id": decision.person_id,
+        "vector": [float(str(value)) for value in entry.vector.astype(np.float32)],
+        "decision_id": decision.decision_id,
+        **{name: getattr(entry, name) for name in ("space", "quality", "chip", "picture", "origin", "episode_id", "track_id")},
+    }
 
 
 def covers_of_draft(decision_id: int, draft: Draft) -> list[Cover]:

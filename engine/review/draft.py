@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.review.fold import Piece
 
 
@@ -34,11 +37,27 @@ class Draft:
     voids: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A face for the bank, put in by the decision that draft number `draft` becomes. vector: (dims,) float32, L2-normalised, of `space`."""
+
+    draft: int
+    space: str
+    vector: NDArray[np.float32]
+    quality: float
+    origin: str
+    chip: str | None = None
+    picture: str | None = None
+    episode_id: int | None = None
+    track_id: int | None = None
+
+
 @dataclass
 class Plan:
     """Drafts of one batch in their order; `kept`: what keeps its label although it was meant, `notes`: what else to know. One sentence each.
 
     rev: the newest decision that touches the targets. also: episodes whose labels change though no draft is about their faces.
+    entries: faces for the bank.
     """
 
     drafts: list[Draft] = field(default_factory=list)
@@ -46,6 +65,7 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     rev: int = 0
     also: set[int] = field(default_factory=set)
+    entries: list[Entry] = field(default_factory=list)
 
 
 def target_of(piece: Piece, part: int = 0) -> Target:

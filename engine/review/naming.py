@@ -50,9 +50,35 @@ def person_for(desk: Desk, plan: Plan, aim: Aim, text: str, *, create: bool) -> 
     return NEW
 
 
+def named(desk: Desk, plan: Plan, show_id: int, text: str, *, create: bool) -> int:
+    """The person of a show meant by a name, whatever faces it is about; each somebody new of a plan has a negative number of their own.
+
+    Raises:
+        NotFound, BadInput: as `known_person`, or it cannot be a name.
+    """
+    if desk.find_person(show_id, text) or not create:
+        return known_person(desk, show_id, text)
+    name, new = desk.valid_name(text), [draft for draft in plan.drafts if draft.verb == "person_create"]
+    for draft in new:
+        if (draft.parameters["name"] or "").casefold() == name.casefold() and draft.show_id == show_id and draft.person_id is not None:
+            return draft.person_id
+    return _new(plan, show_id, name)
+
+
+def unnamed(plan: Plan, show_id: int) -> int:
+    """Somebody new without a name."""
+    return _new(plan, show_id, None)
+
+
+def _new(plan: Plan, show_id: int, name: str | None) -> int:
+    number = NEW - sum(draft.verb == "person_create" for draft in plan.drafts)
+    plan.drafts.append(Draft("person_create", None, show_id, None, number, (), {"name": name}))
+    return number
+
+
 def merged_person(desk: Desk, plan: Plan, one: Aim, into: Aim) -> int:
     """Who two clusters are once they are one: the named one, that of `into` first; else the unknown seen longer; else somebody new (rule 7)."""
-    held = [(aim, _person(aim)) for aim in (into, one)]
+    held = [(aim, held_by(aim)) for aim in (into, one)]
     rows = [desk.person(person) if person is not None else None for _, person in held]
     for (_, person), row in zip(held, rows, strict=True):
         if person is not None and row is not None and row["name"] is not None:
@@ -64,7 +90,7 @@ def merged_person(desk: Desk, plan: Plan, one: Aim, into: Aim) -> int:
     return NEW
 
 
-def _person(aim: Aim) -> int | None:
+def held_by(aim: Aim) -> int | None:
     """Who most of an aim is."""
     held: dict[int, int] = {}
     for piece in aim.pieces:

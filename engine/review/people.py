@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import BadInput
 from engine.review.decision import Decision, voided
-from store import catalog
+from store import catalog, facebank
 from store.database import Database, Transaction
 
 VERBS = frozenset({"person_create", "person_rename", "person_alias", "person_merge", "person_archive", "person_feature"})
@@ -160,5 +160,4 @@ def _refresh_bank(transaction: Transaction, ledger: Sequence[Decision], gone: se
     """A face is in the bank while the decision that put it in stands and none that took it out does."""
     added = [d.decision_id for d in ledger if d.verb == "bank_add" and d.decision_id not in gone]
     removed = [d.parameters["entry_id"] for d in ledger if d.verb == "bank_remove" and d.decision_id not in gone]
-    listed = (", ".join(map(str, ids)) or "NULL" for ids in (added, removed))
-    transaction.execute("UPDATE facebank SET active = decision_id IN ({}) AND entry_id NOT IN ({})".format(*listed))
+    facebank.refresh(transaction, added, removed)

@@ -11,7 +11,7 @@ from engine.errors import Conflict
 from engine.review import people, rerun
 from engine.review.decision import Decision
 from engine.review.state import People
-from store import decisions
+from store import decisions, facebank
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -34,9 +34,12 @@ def restore(engine: Engine, line: dict[str, Any]) -> None:
                 raise Conflict(f"Decision {rows[0]['decision_id']} is another one by now.", "It is kept in the journal.")
             for row in rows:
                 decisions.append(command.transaction, **row, idem_key=line["key"])
-            command.transaction.reserve("decision", "decision_id", max(row["decision_id"] for row in rows))
+            command.transaction.reserve("decision", "decision_id", max((row["decision_id"] for row in rows), default=0))
             command.transaction.reserve("person", "person_id", max((row["person_id"] or 0 for row in rows), default=0))
             decisions.append_anchors(command.transaction, _anchors(facts["anchors"]))
+            for entry in facts.get("entries", []):
+                facebank.add(command.transaction, **entry)
+                command.transaction.reserve("facebank", "entry_id", entry["entry_id"])
             new = [Decision(**{**row, "voids": tuple(row["voids"])}) for row in rows]
             ledger = People.load(database).decisions
             people.refresh(command.transaction, ledger, new)
@@ -46,7 +49,7 @@ def restore(engine: Engine, line: dict[str, Any]) -> None:
             for episode_id in sorted(people.analysed(database, touched)):
                 active = command.transaction.rows("SELECT active_run_id FROM episode WHERE episode_id = ?", [episode_id])[0]["active_run_id"]
                 rerun.apply(database, command.transaction, episode_id, active)
-            command.result, command.facts = facts["result"], {name: facts[name] for name in ("decisions", "anchors")}
+            command.result, command.facts = facts["result"], {name: facts[name] for name in ("decisions", "anchors", "entries") if name in facts}
         engine.review.forget()
 
 

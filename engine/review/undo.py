@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput, Conflict, NotFound, Refused
 from engine.review import authority, people
@@ -17,28 +17,53 @@ if TYPE_CHECKING:
     from store.database import Database
 
 
+PAGE = 200
+
+
 class Ledger:
-    """The whole ledger, and what of it stands."""
+    """The decisions an undo is about, and which of all stand. Only what takes others back is read whole: it is little."""
 
     def __init__(self, database: Database) -> None:
-        self.decisions = {row["decision_id"]: read(row) for row in decisions.everything(database)}
-        self.gone = voided(self.decisions.values())
+        self._database = database
+        self._takers = {row["decision_id"]: read(row) for row in decisions.taking_back(database)}
+        self.gone = voided(self._takers.values())
 
-    def standing(self) -> list[Decision]:
-        """Decisions that stand, oldest first."""
-        return [d for d in self.decisions.values() if d.decision_id not in self.gone]
+    def some(self, ids: Iterable[int]) -> list[Decision]:
+        """Decisions by id, oldest first."""
+        return [read(row) for row in decisions.some(self._database, sorted(ids))]
+
+    def standing(self, rows: Iterable[dict[str, Any]]) -> list[Decision]:
+        """Those of some rows that stand, in their order."""
+        return [read(row) for row in rows if row["decision_id"] not in self.gone]
 
     def last_batch(self, actor: str, *, undone: bool) -> list[Decision]:
-        """An actor's newest batch that stands: a change, or an undo when something undone is to come back."""
-        mine = [d for d in self.standing() if d.actor == actor and (d.verb == "undo") == undone and not (undone and self._is_redo(d))]
-        if not mine:
-            raise NotFound(f"{actor} has nothing to {'redo' if undone else 'undo'}.", "`rollcall decision list` shows everything that was decided.")
-        newest = max(d.batch for d in mine)
-        return [d for d in mine if d.batch == newest]
+        """An actor's newest batch that stands: a change, or an undo when something undone is to come back.
+
+        Raises:
+            NotFound: there is none.
+        """
+        before = None
+        while rows := decisions.page(self._database, episode_id=None, actor=actor, since=None, before=before, limit=PAGE):
+            for d in self.standing(rows):
+                if (d.verb == "undo") == undone and not (undone and self._is_redo(d)):
+                    return self.chosen(batch=d.batch, decision=None, actor=None, since=None)
+            before = rows[-1]["decision_id"]
+        raise NotFound(f"{actor} has nothing to {'redo' if undone else 'undo'}.", "`rollcall decision list` shows everything that was decided.")
 
     def _is_redo(self, decision: Decision) -> bool:
         """Whether an undo takes back an undo."""
-        return any(self.decisions[one].verb == "undo" for one in decision.voids)
+        return any(one in self._takers and self._takers[one].verb == "undo" for one in decision.voids)
+
+    def reached(self, going: Iterable[int]) -> set[int]:
+        """Decisions whose standing may change: those named, and what they themselves take back."""
+        found: set[int] = set()
+        queue = list(going)
+        while queue:
+            one = queue.pop()
+            if one not in found:
+                found.add(one)
+                queue.extend(self._takers[one].voids if one in self._takers else ())
+        return found
 
     def chosen(self, *, batch: int | None, decision: int | None, actor: str | None, since: datetime | None) -> list[Decision]:
         """Standing decisions named by their batch, by id, or by who made them since when.
@@ -46,15 +71,8 @@ class Ledger:
         Raises:
             NotFound: there are none.
         """
-        found = [
-            d
-            for d in self.standing()
-            if (batch is None or d.batch == batch)
-            and (decision is None or d.decision_id == decision)
-            and (actor is None or d.actor == actor)
-            and (since is None or d.logged_at >= since)
-            and (d.verb != "undo" or batch is not None or decision is not None)
-        ]
+        rows = decisions.named(self._database, batch=batch, decision=decision, actor=actor, since=since)
+        found = [d for d in self.standing(rows) if d.verb != "undo" or batch is not None or decision is not None]
         if not found:
             what = f"batch {batch}" if batch is not None else f"decision {decision}" if decision is not None else f"what {actor} decided then"
             raise NotFound(f"Nothing of {what} stands.", "`rollcall decision list` shows everything.")
@@ -100,21 +118,9 @@ def redo(desk: Desk, database: Database, ledger: Ledger, chosen: list[Decision],
 
 def _plan(database: Database, ledger: Ledger, going: set[int]) -> Plan:
     """One decision that takes these back, and the episodes it is about."""
-    touched = [ledger.decisions[one] for one in _reached(ledger, going)]
+    touched = ledger.some(ledger.reached(going))
     episodes = {d.episode_id for d in touched if d.episode_id is not None} | people.episodes_touched(database, touched)
     return Plan([Draft("undo", voids=tuple(sorted(going)))], also=people.analysed(database, episodes))
-
-
-def _reached(ledger: Ledger, going: Iterable[int]) -> set[int]:
-    """Decisions whose standing may change: those named, and what they themselves take back."""
-    found: set[int] = set()
-    queue = list(going)
-    while queue:
-        one = queue.pop()
-        if one not in found and one in ledger.decisions:
-            found.add(one)
-            queue.extend(ledger.decisions[one].voids)
-    return found
 
 
 def _check_authority(desk: Desk, database: Database, ledger: Ledger, chosen: list[Decision], actor: str) -> None:
@@ -123,8 +129,8 @@ def _check_authority(desk: Desk, database: Database, ledger: Ledger, chosen: lis
     foreign = next((d for d in chosen if d.actor != actor), None)
     if foreign is not None:
         raise Refused(f"Decision {foreign.decision_id} is {foreign.actor}'s.", "An agent takes back its own decisions only; ask a person.")
-    reached = _reached(ledger, {d.decision_id for d in chosen})
-    for episode in sorted(people.analysed(database, {d.episode_id for one in reached if (d := ledger.decisions[one]).episode_id is not None})):
+    reached = ledger.reached(d.decision_id for d in chosen)
+    for episode in sorted(people.analysed(database, {d.episode_id for d in ledger.some(reached) if d.episode_id is not None})):
         state = desk.state(episode)
         for track, covers in state.covers.items():
             if any(c.decision_id in reached for c in covers) and any(piece.locked for piece in state.pieces[track]):
@@ -136,7 +142,7 @@ def dependents_of(database: Database, ledger: Ledger, chosen: list[Decision]) ->
     found: dict[int, Decision] = {}
     queue = list(chosen)
     going = {d.decision_id for d in chosen}
-    standing = [d for d in ledger.standing() if d.verb != "undo"]
+    standing = [d for d in ledger.standing(decisions.after(database, chosen[0].decision_id)) if d.verb != "undo"]
     bounds: dict[int, dict[int, list[Cover]]] = {}
     while queue:
         source = queue.pop()

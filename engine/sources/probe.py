@@ -17,7 +17,7 @@ MICROSECONDS = 1_000_000
 _ATTACHED_PICTURE = 0x0400
 """AV_DISPOSITION_ATTACHED_PIC: the cover of a song is no video."""
 
-_NOT_VIDEO = ("image2", "_pipe", "tty", "lrc", "srt", "ass", "webvtt", "subviewer")
+_NOT_VIDEO = {"image2": "a picture", "_pipe": "a picture", "tty": "text"} | dict.fromkeys(("lrc", "srt", "ass", "webvtt", "subviewer"), "subtitles")
 """FFmpeg opens pictures, text and subtitles too."""
 
 _ROUNDING = 1e-4
@@ -86,11 +86,14 @@ def open_video(path: Path) -> tuple[Any, Any]:
     if not path.is_file():
         raise BadMedia(f"{path} is not a file.", "Give the path of a video file.")
     try:
+        if not path.stat().st_size:
+            raise BadMedia(f"{path} is empty.", "Copy it again.")
         container = av.open(str(path))
     except PermissionError as error:
         raise BadMedia(f"{path} may not be read.", "Give this user permission to read it.") from error
     except (av.error.FFmpegError, ValueError) as error:
-        raise BadMedia(f"{path} is not a video rollcall can read ({reason(error)}).", "Check that it plays in a video player.") from error
+        hint = "Check that it was copied whole and plays in a video player."
+        raise BadMedia(f"{path} is not a video rollcall can read, or only a part of one ({reason(error)}).", hint) from error
     try:
         return container, _picture_stream(path, container)
     except BadMedia:
@@ -99,8 +102,8 @@ def open_video(path: Path) -> tuple[Any, Any]:
 
 
 def _picture_stream(path: Path, container: Any) -> Any:
-    if any(kind in container.format.name for kind in _NOT_VIDEO):
-        raise BadMedia(f"{path} is not a video ({container.format.long_name or container.format.name}).", "Give a file with moving pictures.")
+    if other := next((words for kind, words in _NOT_VIDEO.items() if kind in container.format.name), ""):
+        raise BadMedia(f"{path} is not a video but {other}.", "Give a file with moving pictures.")
     streams = [stream for stream in container.streams.video if not int(stream.disposition) & _ATTACHED_PICTURE]
     if not streams:
         raise BadMedia(f"{path} has no video stream.", "Give a file with moving pictures.")
@@ -179,7 +182,8 @@ def _walk(container: Any, stream: Any) -> _Packets:
         at_s = max(found.times, default=0) / MICROSECONDS
         found.warnings.append(f"The file is damaged after {at_s:.1f} s ({reason(error)}); what comes before is used.")
     if corrupt:
-        found.warnings.append(f"{corrupt} packets of the file are damaged; the frames in them may be missing.")
+        parts = "One packet of the file is" if corrupt == 1 else f"{corrupt} packets of the file are"
+        found.warnings.append(f"{parts} damaged; the frames in them may be missing.")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,8 +57,8 @@ def stitch(segments: list[tuple[Observed, Tracked]], first_us: int, duration_us:
     )
 
 
-def picture_of(segments: list[tuple[Observed, Tracked]], episode: Episode) -> pa.Table:
-    """The best picture of each track: track, jpeg; tracks without one are left out."""
+def picture_of(segments: list[tuple[Observed, Tracked]], episode: Episode, chips_of: Callable[[int], pa.Table]) -> pa.Table:
+    """The best picture of each track: track, jpeg; tracks without one are left out. `chips_of` gives the candidate pictures (CHIPS) of a segment."""
     offsets = np.cumsum([0, *(len(_own(observed)) for observed, _ in segments)])
     tracks, pictures = [], []
     for track, det in zip(episode.tracks["track"].to_pylist(), episode.tracks["best_det"].to_pylist(), strict=True):
@@ -65,7 +66,7 @@ def picture_of(segments: list[tuple[Observed, Tracked]], episode: Episode) -> pa
         if chip >= 0:
             segment = int(np.searchsorted(offsets, det, side="right")) - 1
             tracks.append(track)
-            pictures.append(segments[segment][0].chips["jpeg"][chip].as_py())
+            pictures.append(chips_of(segment)["jpeg"][chip].as_py())
     return pa.table({"track": pa.array(tracks, pa.int32()), "jpeg": pa.array(pictures, pa.binary())})
 
 

@@ -1,26 +1,24 @@
 """How alike the faces of tracks are in the real embedding space: `python -m tests.benchmarks.embeddings --work CACHE [--set tune]`.
 
-Looks at the clips of the slice suite (those in the cache folder, and the others of the set when --make is given) with det_500m and
-mobilefacenet, and keeps the embedded faces with who they are in CACHE/embeddings-SET.npz, which `tests.benchmarks.episodes --compare` reads.
+Looks at the clips of the slice suite with det_500m and mobilefacenet, and at the stage clip, and keeps the embedded faces with who they are in
+CACHE/embeddings-SET.npz, which `tests.benchmarks.episodes --compare` reads.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import Settings
-from engine.models.load import choose, load
-from engine.models.store import Models
+from tests.benchmarks import stage
 from tests.benchmarks.material import HALVES, folder_of
+from tests.benchmarks.recut import Stock, face_models
 from tests.benchmarks.running import analyse
 from tests.benchmarks.scoring import truth_of_tracks
-from tests.benchmarks.slices import SEEDS, SLICES, VERSION, Clip, clips
 
 GOOD, POOR = 0.5, 0.3
 """Quality from which a track is good here, and up to which it is poor."""
@@ -76,19 +74,18 @@ def quantiles(values: NDArray[np.float32]) -> str:
     return " ".join(f"{value:5.2f}" for value in np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])) if len(values) else "    -" * 5
 
 
-def measured(half: str, work: Path, make: bool) -> Spread:
-    """The tracks of a half's clips."""
-    choice, installed = choose("insightface", folder_of("ROLLCALL_MODELS")), Models(folder_of("ROLLCALL_MODELS")).installed()
-    models = load(replace(choice, detector=installed["det_500m"]), "cpu", 2)
+def measured(half: str, work: Path) -> Spread:
+    """The tracks of a half's clips, and with the tuning half those of the stage clip, where most faces are poor."""
+    stock = Stock.of(half, work)
+    found = list(zip(stock.episodes, stock.persons, stock.truths, strict=True))
+    if half == "tune":
+        result = analyse(folder_of("ROLLCALL_TEST_MEDIA") / stage.CLIP, face_models(), Settings())
+        found.append((result.episode, truth_of_tracks(result, stage.truth()), stage.truth()))
+    names = sorted({name for _, _, truth in found for name in truth.people})
     parts: list[Spread] = []
-    names: list[str] = []
     tracks = place = 0
-    for clip in _clips(half, work, make):
-        result = analyse(clip.path, models, Settings())
-        episode = result.episode
-        who = truth_of_tracks(result, clip.truth)
-        names += [name for name in clip.truth.people if name not in names]
-        person = np.array([names.index(clip.truth.people[one]) if one >= 0 else -1 for one in who], np.int64)
+    for episode, who, truth in found:
+        person = np.array([names.index(truth.people[one]) if one >= 0 else -1 for one in who], np.int64)
         rows = episode.picks["track"].to_numpy().astype(np.int64) + tracks
         quality = episode.tracks["quality"].to_numpy().astype(np.float32)
         shot = episode.tracks["shot"].to_numpy() + place
@@ -97,25 +94,13 @@ def measured(half: str, work: Path, make: bool) -> Spread:
     return Spread(*(np.concatenate([getattr(part, name) for part in parts]) for name in Spread.__dataclass_fields__))
 
 
-def _clips(half: str, work: Path, make: bool) -> Iterator[Clip]:
-    if make:
-        yield from clips(half, work)
-        return
-    folder = work / f"clips-{VERSION}" / half
-    for name in SLICES:
-        for seed in SEEDS[half]:
-            if (folder / f"{name}-{seed}.npz").exists() and (folder / f"{name}-{seed}.mp4").exists():
-                yield from clips(half, work, [name], (seed,))
-
-
 def main() -> None:
     """Measure, keep and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="cache folder of the slice suite")
     parser.add_argument("--set", choices=HALVES, default="tune")
-    parser.add_argument("--make", action="store_true", help="make the clips that are not there")
     given = parser.parse_args()
-    spread = measured(given.set, given.work, given.make)
+    spread = measured(given.set, given.work)
     spread.save(given.work / f"embeddings-{given.set}.npz")
     print(f"{len(spread.quality)} tracks of {len(set(spread.person.tolist()) - {-1})} people; quality {quantiles(spread.quality)}")
     for name, values in spread.cosines().items():

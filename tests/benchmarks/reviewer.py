@@ -7,16 +7,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.config import IdentitySettings
 from engine.identity.cluster import cluster
 from engine.identity.gallery import match
-from engine.identity.persons import decide
+from engine.identity.persons import UNIDENTIFIED, decide
 from engine.identity.similarity import evidence
 from engine.review.queue import Sheet, Unit, units
-from engine.review.refit import ITSELF, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
-from tests.benchmarks.episodes import Made, calibration
+from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
+from engine.totals.labels import DECIDED, Labels, identity
+from tests.benchmarks.episode_maker import calibration
+from tests.benchmarks.recipe import Made
+
+UNNAMED = 1_000_000
+"""Keys of clusters that are nobody known begin here."""
 
 SPLIT_BELOW = 0.5
 """A cluster of which less than this share of the faces shown is one person is taken apart."""
@@ -37,6 +43,9 @@ class Desk:
     people: list[int]
     truth: NDArray[np.int64]
     whole: NDArray[np.bool_]  # tracks whose stretches were labelled one by one
+    decisions: pa.Table
+    posterior: pa.Table
+    membership: pa.Table
     actions: int = 0
     newcomers: tuple[float, float] = (2.0, 2.0)
 
@@ -70,6 +79,9 @@ class Desk:
             made.known.tolist(),
             np.where(best < made.cast, best, NOBODY),
             np.zeros(count, bool),
+            decisions,
+            posterior,
+            clustering.membership,
         )
 
     def standing(self) -> Standing:
@@ -144,6 +156,18 @@ class Desk:
 
     def _detections(self, track: int) -> NDArray[np.int64]:
         return np.flatnonzero(self.made.episode.detections["track"].to_numpy() == track)
+
+    def labels(self) -> Labels:
+        """What the totals are made of; people are keyed by their number in the cast, clusters of nobody known by a large one."""
+        candidate = self.decisions["candidate"].to_numpy()
+        called: dict[int, int | None] = {}
+        for number, who in enumerate(candidate.tolist()):
+            called[number] = int(self.made.known[who]) if who >= 0 else None if who == UNIDENTIFIED else UNNAMED + number
+        table = identity(self.decisions, self.posterior, called, self.made.known)
+        rows = np.flatnonzero((self.how != MACHINE) & ~self.whole)
+        keys = [self.people[one] if one >= 0 else None for one in self.person[rows].tolist()]
+        decided = pa.table([pa.array(self.track[rows], pa.int32()), pa.array(keys, pa.int64())], schema=DECIDED)
+        return Labels(self.membership, table, decided)
 
     def correct(self) -> tuple[float, float]:
         """Share of truth face-seconds with the right label: of all faces, and of the cast's."""

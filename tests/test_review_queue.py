@@ -1,0 +1,149 @@
+"""What is believed after decisions, and what is asked next: on made-up worlds with known truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.config import IdentitySettings
+from engine.identity.similarity import evidence
+from engine.review.queue import FACES, Sheet, Unit, sheets, units
+from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
+from engine.tables import MEMBERSHIP
+from tests.benchmarks.episodes import make
+from tests.benchmarks.recipe import Recipe
+from tests.benchmarks.reviewer import Desk
+from tests.synthetic import CALIBRATION, World, world
+
+SETTINGS = IdentitySettings()
+NAMED = 0
+"""The one person named so far."""
+
+
+def good_tracks(made: World, person: int) -> np.ndarray:
+    quality = made.episode.tracks["quality"].to_numpy()
+    return np.flatnonzero((made.person == person) & (quality > 0.5))
+
+
+def divided(made: World) -> tuple[Ground, Standing]:
+    """Cluster 0: half of the first person's good tracks, named and looked at. 1: the other half. 2: the second person's. 3: all others."""
+    episode = made.episode
+    count = episode.tracks.num_rows
+    cluster = np.full(count, 3)
+    first = good_tracks(made, 0)
+    cluster[first[::2]], cluster[first[1::2]] = 0, 1
+    cluster[good_tracks(made, 1)] = 2
+    how = np.where(cluster == 0, ITSELF, MACHINE).astype(np.int8)
+    person = np.where(cluster == 0, NAMED, NOBODY)
+    found = evidence(episode, CALIBRATION, SETTINGS)
+    membership = pa.table([np.arange(count, dtype=np.int32), cluster.astype(np.int32), np.full(count, 0.95, np.float32)], schema=MEMBERSHIP)
+    seconds = (episode.tracks["end_us"].to_numpy() - episode.tracks["start_us"].to_numpy()) / 1e6
+    ground = Ground.of(episode, found, membership, np.ones((4, 1)), SETTINGS)
+    return ground, Standing(np.arange(count), seconds, cluster, person, how, np.zeros((count, 1), bool), 1)
+
+
+def asked(ground: Ground, standing: Standing) -> list[Unit]:
+    return units(standing, refit(ground, standing, SETTINGS), wanted_of(ground, standing), np.zeros(len(standing.person), bool))
+
+
+@pytest.fixture(scope="module")
+def made() -> World:
+    return world(3, cast=4, scenes=3, poor=0.2)
+
+
+def test_named_tracks_are_exemplars_for_the_rest_of_their_person(made: World) -> None:
+    ground, standing = divided(made)
+    belief = refit(ground, standing, SETTINGS)
+    assert belief.cluster[1, NAMED] > 0.9, "the other half of the same person"
+    assert belief.cluster[2, NAMED] < 0.2, "somebody else"
+    assert np.allclose(belief.target.sum(axis=1), 1) and np.allclose(belief.cluster.sum(axis=1), 1)
+    looked = standing.how == ITSELF
+    assert (belief.target[looked, NAMED] == 1).all()
+
+
+def test_what_was_rejected_is_never_proposed_again(made: World) -> None:
+    ground, standing = divided(made)
+    rejected = standing.rejected.copy()
+    rejected[standing.cluster == 1, NAMED] = True
+    refused = replace(standing, rejected=rejected)
+    assert refit(ground, refused, SETTINGS).cluster[1, NAMED] == 0
+    assert all(unit.proposed != NAMED for unit in asked(ground, refused) if unit.cluster == 1)
+    assert any(unit.proposed == NAMED for unit in asked(ground, standing) if unit.cluster == 1)
+
+
+def test_everything_open_is_asked_once_and_nothing_that_was_looked_at(made: World) -> None:
+    ground, standing = divided(made)
+    pages = list(sheets(asked(ground, standing)))
+    rows = np.concatenate([unit.rows for page in pages for unit in page.units])
+    assert sorted(rows.tolist()) == np.flatnonzero(standing.how == MACHINE).tolist()
+    for page in pages:
+        assert sum(len(unit.shown) for unit in page.units) <= FACES
+        assert len({unit.proposed < 0 for unit in page.units}) == 1, "a sheet has one plain answer"
+
+
+def test_a_decision_about_a_cluster_leaves_its_members_to_be_looked_at(made: World) -> None:
+    ground, standing = divided(made)
+    how = np.where(standing.cluster == 1, WITH_CLUSTER, standing.how).astype(np.int8)
+    person = np.where(standing.cluster == 1, NAMED, standing.person)
+    found = asked(ground, replace(standing, how=how, person=person))
+    mine = [unit for unit in found if unit.cluster == 1]
+    assert len(mine) == int((standing.cluster == 1).sum()) and all(not unit.open and len(unit.rows) == 1 for unit in mine)
+    assert max(unit.gain_s for unit in mine) < min(unit.gain_s for unit in found if unit.cluster == 2)
+
+
+def unit(gain: float, extra: float, faces: int = 1, proposed: int = 0) -> Unit:
+    rows = np.arange(faces)
+    return Unit(0, rows, rows, proposed, 1 - extra, gain, extra, gain, 0.5, "suggestion", True)
+
+
+def test_sheets_take_what_is_worth_most_for_an_action() -> None:
+    best, dear, small = unit(30, 0.1), unit(31, 3.0), unit(0.5, 0.9)
+    first = next(sheets([small, dear, best]))
+    assert first.units[0] is best and all(one is not small for one in first.units)
+    strictly = next(sheets([small, dear, best], key=lambda one: one.seconds))
+    assert strictly.units == (dear, best, small), "an order of its own is kept as it is"
+    assert next(sheets([unit(1, 0, faces=20), unit(5, 0, faces=20)])).units[0].gain_s == 5
+    assert Sheet((best,), 30, 1.5).worth == 20
+
+
+def test_leftovers_at_one_place_are_asked_together_but_not_people_seen_together() -> None:
+    made = world(5, cast=3, scenes=2, poor=1.0, turns=0.0)
+    count = made.episode.tracks.num_rows
+    found = evidence(made.episode, CALIBRATION, SETTINGS)
+    membership = pa.table([np.arange(count, dtype=np.int32), np.arange(count, dtype=np.int32), np.full(count, 0.6, np.float32)], schema=MEMBERSHIP)
+    alone = np.arange(count)
+    nothing = np.full(count, NOBODY)
+    standing = Standing(alone, np.ones(count), alone, nothing, np.zeros(count, np.int8), np.zeros((count, 0), bool), 0)
+    _, together = grouped(Ground.of(made.episode, found, membership, np.ones((count, 1)), SETTINGS), standing)
+    groups = [np.flatnonzero(together.cluster == one) for one in np.unique(together.cluster)]
+    assert max(len(rows) for rows in groups) > 2 and len(groups) < count / 2
+    purity = sum(np.bincount(made.person[rows]).max() for rows in groups) / count
+    assert purity > 0.85
+    first, second = found.together.first, found.together.second
+    assert (together.cluster[first] != together.cluster[second]).mean() > 0.95
+
+
+def test_who_is_wanted_is_learned_from_the_answers(made: World) -> None:
+    ground, standing = divided(made)
+    before = wanted_of(ground, standing)
+    assert before[3] > 0.5, "many seconds of nobody known are somebody to name"
+    how = np.where(standing.cluster == 2, WITH_CLUSTER, standing.how).astype(np.int8)
+    after = wanted_of(ground, replace(standing, how=how))
+    assert after[3] < before[3], "a large cluster turned out to be nobody who is asked for"
+
+
+def test_a_review_in_our_order_needs_fewer_actions_than_by_chance() -> None:
+    def actions(key: object) -> int:
+        desk = Desk.open(make(7, Recipe(length_s=300, regulars=5, guests=3, extras=8, scenes=7, known=0.0)), SETTINGS)
+        target = 0.99 * desk.ceiling()[0]
+        for _ in range(200):
+            if desk.correct()[0] >= target:
+                return desk.actions
+            desk.answer(next(sheets(desk.units(), key)))  # type: ignore[arg-type]
+        raise AssertionError("the review does not end")
+
+    rng = np.random.default_rng(1)
+    assert actions(None) < 0.8 * actions(lambda _unit: float(rng.random()))
