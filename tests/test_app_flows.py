@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.screens.form import completed
+from app.screens.library import Library
 from app.screens.palette import entries, matching
 from engine.wire import Client
 from tests.screens import Driver, copied, driven
@@ -42,7 +43,7 @@ async def test_add_a_video_analyse_it_and_open_it(tmp_path: Path, library: Path)
             await driver.until(lambda: "episode add" in driver.text())
             await driver.type(str(clip))
             await driver.press("enter")
-            await driver.until(lambda: driver.place.rows.current["kind"] == "episode")  # type: ignore[attr-defined]
+            await driver.until(lambda: isinstance(driver.app.screen, Library) and driver.app.screen.rows.current["kind"] == "episode")
             assert "not analysed" in driver.text()
             await driver.press("s")
             await driver.until(lambda: "analysed" in driver.text() and "not analysed" not in driver.text() and driver.app.running == "")

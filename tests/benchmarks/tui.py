@@ -27,6 +27,7 @@ from pathlib import Path
 
 import cv2
 
+from app.paint import clock
 from engine.wire import Client
 from tests.clips import FACES, framing
 from tests.desk import Bench, Seen
@@ -190,20 +191,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print("| key, 100 k tracks | median | p95 | bytes |\n|---|---|---|---|")
             print(table("a bare app: one line", [bare.key(b"j") for _ in range(chosen.keys)]))
             bare.close()
-            measure(Terminal(command, environment), chosen.keys)
+            measure(Terminal(command, environment), chosen.keys, clock(round((chosen.tracks - 1) * 1e5)))
         finally:
             client.stop()
 
 
-def measure(terminal: Terminal, keys: int) -> None:
-    """Keys, bytes and memory, walking through the screens."""
+def measure(terminal: Terminal, keys: int, last: str) -> None:
+    """Keys, bytes and memory, walking through the screens; `last` is what the last track's row says."""
     terminal.until(TITLE)
     terminal.quiet()
     start_mb = terminal.memory_mb()
     press(terminal, b"jj\r", "nobody was seen")
     press(terminal, b"\t", "shot 1")
-    terminal.key(b"\x1b[F")
-    terminal.quiet(3.0)
+    press(terminal, b"\x1b[F", last)
     press(terminal, b"\x1b[H", "shot 1")
     print(table("one row down", [terminal.key(b"j") for _ in range(keys)]))
     print(table("a page down", [terminal.key(b"\x1b[6~") for _ in range(keys // 2)]))
