@@ -32,6 +32,9 @@ PLACES = {
 }
 """Screens by name, imported when first gone to: starting fast is a feature."""
 
+TOGETHER_S = 0.15
+"""Pictures that come within this time are drawn together."""
+
 Severity = Literal["information", "warning", "error"]
 
 
@@ -180,10 +183,10 @@ class RollcallApp(App[None]):
         return "connecting" if self.state == "connecting" else "engine away, trying again"
 
     def _pictures_came(self) -> None:
-        """Draw once for all pictures that come in one turn of the loop."""
+        """Draw once for all pictures that come at about the same time: every drawing sends all of them."""
         if not self._wants_pictures:
             self._wants_pictures = True
-            self.set_timer(0.02, self._draw_pictures)
+            self.set_timer(TOGETHER_S if self.pictures.waiting else 0.02, self._draw_pictures)
 
     def _draw_pictures(self) -> None:
         self._wants_pictures = False

@@ -84,6 +84,11 @@ class Pictures:
             self._drawn[key] = (face, blocks(face, columns, rows, plain))
         return self._drawn[key][1]
 
+    @property
+    def waiting(self) -> bool:
+        """Whether more pictures are on their way."""
+        return bool(self._wanted)
+
     def forget_people(self) -> None:
         """Drop the pictures that stand for people: which face that is may have changed."""
         for key in [key for key in self._kept if key[0] == "face" and key[3] is not None]:

@@ -1,6 +1,7 @@
 """How each screen is laid out at 80 x 24 and 160 x 50, kept as text. `ROLLCALL_SNAPSHOTS=write pytest tests/test_app_snapshots.py` takes them anew.
 
 Digits and the lengths of bars are left out: they belong to the analysis, not to the layout. Pictures are their half blocks.
+Health is not kept: what it says is about the machine.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ async def picking(driver: Driver) -> None:
 SCREENS: dict[str, Callable[[Driver], Awaitable[None]]] = {
     "library": library_screen,
     **{name: tab(name) for name in ("results", "tracks", "identities", "detections")},
-    **{name: place(name) for name in ("people", "review", "jobs", "health", "audit")},
+    **{name: place(name) for name in ("people", "review", "jobs", "audit")},
     "moment": moment,
     "picking": picking,
     "help": keys("question_mark"),
-    "palette": keys("colon", "e", "x", "p", "o", "r", "t"),
+    "palette": keys("colon", *"colours"),
     "form": keys("a"),
 }
 

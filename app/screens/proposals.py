@@ -106,5 +106,7 @@ class Proposals(Place):
 
 def _sentence(row: dict[str, Any]) -> str:
     """What would be done, in the operation's own words."""
-    given = {name: inner for name, inner in row["parameters"].items() if name not in ("reason", "rev")}
+    left_out = ("reason", "rev", "create", "override")
+    given = {name: inner for name, inner in row["parameters"].items() if name not in left_out}
+    given = {name: given[name] for name in sorted(given, key=lambda name: name != "person")}
     return clean(f"{row['operation'].replace('_', ' ', 1)}: {cell('', given)}")

@@ -147,14 +147,15 @@ class Tracks(Tab):
         """Read the next page, or all that are left."""
         try:
             found: list[Track] = []
+            at = self.rows.current
             while self._cursor is not None:
                 found += await self._page()
                 if not whole:
                     break
             last = self.rows._all[-1] if self.rows._all else None
             self.rows.extend(self._grouped(found, last.shot if last else None), complete=self._cursor is None)
-            if whole:
-                self.rows.do_last()
+            if whole and self.rows.current is at:
+                self.rows.do_last()  # unless the operator has gone elsewhere meanwhile
         finally:
             self._reading = False
 

@@ -221,9 +221,14 @@ class Rows(Widget, can_focus=True):
         self.cursor = max(0, min(self.cursor, last))
         while self.cursor < last and self.rows and self._fixed(self.rows[self.cursor]):
             self.cursor += 1
-        lowest = max(0, self.cursor - self._room + 1)
-        highest = self.cursor - 1 if self.cursor and self._fixed(self.rows[self.cursor - 1]) else self.cursor
-        self.top = max(lowest, min(self.top, highest, max(0, last + 1 - self._room)))
+        # Past an edge the list moves by some rows at once: moving it sends the whole of it to the terminal.
+        jump = self._room // 6
+        if self.cursor >= self.top + self._room:
+            self.top = self.cursor - self._room + 1 + jump
+        heading = bool(self.cursor) and bool(self.rows) and self._fixed(self.rows[self.cursor - 1])
+        if self.cursor - heading < self.top:
+            self.top = self.cursor - heading - jump
+        self.top = max(0, min(self.top, last + 1 - self._room))
 
     # drawing
 
