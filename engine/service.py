@@ -59,7 +59,7 @@ def open_database(home: Path, memory_limit_mb: int) -> Database:
         message = f"{home} was written by a newer rollcall (schema {error.found}; this version knows {error.known})."
         raise StoreVersion(message, "Upgrade rollcall; nothing was changed.") from error
     except duckdb.Error as error:
-        hint = "Close other programs that have it open; if none has, bring back a copy from the backups folder."
+        hint = "Close other programs that have it open; if it is damaged, it could not be mended and no backup could be read."
         raise StoreError(f"The library {home / 'library.duckdb'} cannot be opened: {error}", hint) from error
 
 

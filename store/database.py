@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,8 @@ from typing import Any, Protocol
 import duckdb
 import pyarrow as pa
 
-from store import migrations
-from store.atomic import sync_folder
+from store import backups, migrations, repair
+from store.atomic import atomic_path, sync_folder
 from store.commit_point import commit_point
 from store.errors import Locked
 from store.gate import Gate
@@ -113,7 +114,7 @@ class Database:
     """The library's tables. One per process, and one process per library."""
 
     def __init__(self, home: Path, memory_limit_mb: int = 1024) -> None:
-        """Take the library's lock, open or create its database and bring the schema up to date.
+        """Take the library's lock, open or create its database and bring the schema up to date; a damaged one is repaired first.
 
         Raises:
             Locked: another process owns the library.
@@ -129,7 +130,7 @@ class Database:
         self._gate = Gate()
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         try:
-            self._root = migrations.open_current(self.path, self._connect)
+            self._root = repair.opened(self.path, self._connect)
             self.journal = Journal(home / "journal" / "commands.jsonl")
         except BaseException:  # the lock must not outlive a library that did not open
             self._lock_file.close()
@@ -301,8 +302,42 @@ class Database:
             with self._gate.shut():
                 self._swap(fresh)
 
-    def _swap(self, fresh: Path) -> None:
-        """Put the new file in the old one's place. Every cursor is closed first: one left open would keep the old file in use."""
+    def back_up(self, target: Path) -> None:
+        """Write a copy of the library as it is now. Writers wait until it is made; readers only while the write-ahead log is folded in.
+
+        Raises:
+            duckdb.Error, OSError: it could not be made; no half of it stays.
+        """
+        with self._writer:
+            with self._gate.shut():
+                self._root.execute("CHECKPOINT").fetchall()
+            last = self.rows("SELECT coalesce(max(seq), 0) AS seq FROM command")[0]["seq"]
+            with atomic_path(target) as path:
+                backups.copy(self.path, path)
+                if backups.examine(path) != last:
+                    raise duckdb.IOException(f"{target.name} does not hold the newest change")
+
+    def restore(self, source: Path, kept: Path) -> None:
+        """Put a copy of a backup in the library's place and bring its schema up to date; the file there was is kept as `kept`.
+
+        Writers and readers wait. Killed at any moment, the old file or the backup is there, whole.
+
+        Raises:
+            duckdb.Error: the backup cannot be read; nothing was changed.
+        """
+        fresh = self.path.with_name("library.restored.duckdb")
+        with self._writer, self._gate.shut():
+            shutil.copyfile(source, fresh)
+            try:
+                backups.examine(fresh)
+                with fresh.open("rb") as file:
+                    os.fsync(file.fileno())
+                self._swap(fresh, kept)
+            finally:
+                fresh.unlink(missing_ok=True)
+
+    def _swap(self, fresh: Path, kept: Path | None = None) -> None:
+        """Put the new file in the old one's place, which stays as `kept`. Every cursor is closed first: one left open would keep the old file in use."""
         wal = self.path.with_name(self.path.name + ".wal")
         try:
             self._root.execute("CHECKPOINT").fetchall()
@@ -311,12 +346,14 @@ class Database:
             self._root.close()
             if wal.exists():
                 raise duckdb.IOException(f"{wal} is still there")
+            if kept is not None:
+                os.link(self.path, kept)
             commit_point("forget.before_swap")
             fresh.replace(self.path)
             sync_folder(self.home)
             commit_point("forget.swapped")
         finally:
-            self._root = self._connect()
+            self._root = migrations.open_current(self.path, self._connect)
 
     def close(self) -> None:
         """Checkpoint, close the file and let the lock go."""

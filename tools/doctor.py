@@ -56,6 +56,7 @@ def _engine(client: Client) -> list[Finding]:
         _finding("ok", "library", f"{health['home']}: {health['episodes']} episodes, {health['people']} people"),
         _finding("ok" if not chosen.get("better") else "note", "models", chosen["why"], chosen.get("better", "")),
     ]
+    found += [_finding("note", "library", note) for note in health["notes"]]
     return found + [_finding("wrong", "library", problem) for problem in health["problems"]]
 
 

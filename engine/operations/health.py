@@ -14,7 +14,7 @@ from engine.models.runtime import available_providers, two_runtimes
 from engine.operations.models import chosen
 from engine.operations.registry import Context, Params, Result, operation
 from engine.version import VERSION
-from store import audit, integrity
+from store import audit, integrity, repair
 
 
 class Nothing(Params):
@@ -47,6 +47,7 @@ class Health(Result):
     models: dict[str, Any]
     providers: list[str] = Field(description="What this build of onnxruntime offers; a job's stage log says where models really ran.")
     agents: list[AgentHealth] = Field(description="How what agents decided and proposed fared with people.")
+    notes: list[str] = Field(description="What was repaired, and where the damaged files are kept.")
     problems: list[str] = Field(description="What is wrong, each with what to do; empty when all is well.")
 
 
@@ -82,6 +83,7 @@ def health_show(context: Context, p: Nothing) -> Health:
         models=chosen(engine),
         providers=available_providers(),
         agents=[AgentHealth.model_validate(row) for row in audit.agreement(engine.database)],
+        notes=repair.notes(engine.home),
         problems=problems,
     )
 
