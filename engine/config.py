@@ -33,6 +33,7 @@ class EngineSettings(Section):
     keep_days: float = Field(
         30.0, ge=0, description="Stage results that no analysis refers to are kept this many days for a failed or cancelled job to go on from."
     )
+    backups_kept: int = Field(7, ge=1, description="Backups of the library that are kept, the newest; one is made a day.")
     free_space_floor_mb: int = Field(500, ge=0, description="A job is not started with less free disk than this.")
 
 

@@ -164,10 +164,20 @@ class Daemon:
             if self._dirty and idle >= CHECKPOINT_AFTER_S:
                 self._dirty = False
                 await self._checkpoint()
+                await self._back_up()
             if self.engine.database.lost() or (idle_exit_s and idle >= idle_exit_s):
                 log.info("idle for %.0f s: ending", idle)
                 self.stop()
                 return
+
+    async def _back_up(self) -> None:
+        """One backup a day, when nobody is waiting."""
+        try:
+            if await self.engine.in_thread(upkeep.backup_is_due, self.engine):
+                made, _ = await self.engine.in_thread(upkeep.back_up, self.engine)
+                log.info("made the backup %s", made)
+        except (duckdb.Error, OSError):  # the library itself is well; the next idle moment tries again
+            log.exception("the library could not be backed up")
 
     async def _checkpoint(self) -> None:
         try:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine import upkeep
 from engine.artefacts import Artefacts
 from engine.config import Config
-from engine.errors import StoreError, StoreLocked, StoreVersion
+from engine.errors import Conflict, StoreError, StoreLocked, StoreVersion
 from engine.events import Events
 from engine.hooks import Hooks
 from engine.jobs import JobRunner
@@ -28,7 +28,7 @@ from engine.operations import everything, registry
 from engine.review import forget
 from engine.review.desk import Desk
 from engine.review.restore import restore
-from engine.review.settle import Settler
+from engine.review.settle import Settler, unsettled
 from store import ids, results
 from store.database import Database
 from store.errors import Locked, NewerSchema
@@ -79,6 +79,8 @@ class Engine:
         self.jobs = JobRunner(self)
         self.review = Desk(self)
         self.settler = Settler(self)
+        self._changing = 0
+        self._restoring = False
         self._slow_threads = anyio.CapacityLimiter(2)
         self._threads = anyio.CapacityLimiter(self.config.settings.engine.readers)
 
@@ -88,15 +90,26 @@ class Engine:
 
     async def run_operation(self, op: Operation, context: Context, parameters: Params) -> Result:
         """Run an operation where it belongs and tell the listeners when it changed something."""
+        if op.effect == "read":
+            return await self._run(op, context, parameters)
+        if self._restoring and context.idem_key not in self.database.journal.replaying:
+            raise Conflict("A backup is being brought back.", "Try again in a moment.")
+        self._changing += 1
+        try:
+            result = await self._run(op, context, parameters)
+        finally:
+            self._changing -= 1
+        for episode_id in context.decided:
+            self.settler.want(episode_id)
+        self.events.publish("changed", operation=op.name, actor=str(context.actor))
+        return result
+
+    async def _run(self, op: Operation, context: Context, parameters: Params) -> Result:
         if op.blocking:
             lane = self._slow_threads if op.slow else self._threads
             result: Any = await anyio.to_thread.run_sync(op.run, context, parameters, limiter=lane)
         else:
             result = await op.run(context, parameters)  # type: ignore[misc]
-        if op.effect != "read":
-            for episode_id in context.decided:
-                self.settler.want(episode_id)
-            self.events.publish("changed", operation=op.name, actor=str(context.actor))
         return result  # type: ignore[no-any-return]
 
     async def recover(self) -> None:
@@ -109,9 +122,42 @@ class Engine:
         swept = await self.in_thread(self.vectors.sweep, self.database)
         if swept:
             log.warning("removed %d vectors of runs that were never committed", swept)
-        for line in self.database.journal.pending(self.database.known_keys()):
-            await self._replay(line)
+        await self._catch_up()
         await self.jobs.resume()
+
+    async def _catch_up(self) -> int:
+        """Do again what the journal holds and the library does not; returns how many changes that were."""
+        lines = self.database.journal.pending(self.database.known_keys())
+        for line in lines:
+            await self._replay(line)
+        return len(lines)
+
+    async def restore(self, source: Path, kept: Path) -> int:
+        """Put a backup in the library's place, keep what was there, and catch up from the journal; returns how many changes were done again.
+
+        Changes asked for meanwhile are refused: they would be given ids that the journal's have.
+
+        Raises:
+            Conflict: another change is under way.
+            StoreError: the backup cannot be put there.
+        """
+        if self._restoring or self._changing > 1:
+            raise Conflict("The library is being changed.", "Try again in a moment.")
+        self._restoring = True
+        try:
+            await self.settler.settled()
+            await self.in_thread(self.database.restore, source, kept)
+            self.review.forget()
+            log.warning("%s was brought back; the library that was there is kept as %s", source, kept)
+            replayed = await self._catch_up()
+        except (duckdb.Error, OSError) as error:
+            raise StoreError(f"{source} could not be brought back: {error}", "The library is as it was.") from error
+        finally:
+            self._restoring = False
+        for episode_id in await self.in_thread(unsettled, self):
+            self.settler.want(episode_id)
+        await self.jobs.resume()
+        return replayed
 
     async def _replay(self, line: dict[str, Any]) -> None:
         """Do what a journal line says once more; one that is refused now is settled, so that it cannot meet somebody else's id later."""

@@ -52,6 +52,8 @@ def examine(path: Path) -> int:
     Raises:
         duckdb.Error: it is damaged, is no library, or was written by a newer version.
     """
+    if not path.exists():
+        raise duckdb.IOException(f"{path} is not there")
     config = {"memory_limit": "512MB", "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     with duckdb.connect(str(path), read_only=True, config=config) as connection:
         tables = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
@@ -63,6 +65,12 @@ def examine(path: Path) -> int:
         for table in tables:
             connection.execute(f'SELECT max(hash(t)) FROM "{table}" t').fetchall()
         return int(connection.execute("SELECT coalesce(max(seq), 0) FROM command").fetchall()[0][0])
+
+
+def keys(path: Path) -> set[str]:
+    """Keys of the commands a backup knows."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return {row[0] for row in connection.execute("SELECT idem_key FROM command").fetchall()}
 
 
 def rotate(home: Path, keep: int) -> list[Path]:

@@ -337,7 +337,7 @@ class Database:
                 fresh.unlink(missing_ok=True)
 
     def _swap(self, fresh: Path, kept: Path | None = None) -> None:
-        """Put the new file in the old one's place, which stays as `kept`. Every cursor is closed first: one left open would keep the old file in use."""
+        """Put the new file in the old one's place, which stays as `kept`. A cursor left open would keep the old file in use: all are closed first."""
         wal = self.path.with_name(self.path.name + ".wal")
         try:
             self._root.execute("CHECKPOINT").fetchall()

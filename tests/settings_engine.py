@@ -18,7 +18,7 @@ from engine.models.runtime import cpu_only
 from engine.service import Engine
 from engine.wire import Client
 from engine.workers import pool_size
-from store import work
+from store import backups, work
 from tests.scenarios import home_with, measure
 
 # engine
@@ -104,6 +104,17 @@ def _stage_results_kept(settings: Settings, folder: Path) -> float:
     upkeep.remove(upkeep.unused_artefacts(engine))
     engine.close()
     return float(left.exists())
+
+
+@measure("engine.backups_kept", 1, 3)
+def _backups_kept(settings: Settings, folder: Path) -> float:
+    """Of five, made one after the other."""
+    engine = Engine(home_with(folder, settings, "engine.backups_kept"))
+    for day in range(4):
+        engine.database.back_up(backups.folder(folder) / f"library-2026010{day + 1}T000000.duckdb")
+    upkeep.back_up(engine)
+    engine.close()
+    return len(backups.listed(folder))
 
 
 # models

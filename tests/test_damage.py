@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import anyio
 import pytest
 
+from engine import upkeep
+from engine.errors import BadInput, NotFound, Refused, StoreError
 from engine.operations import registry
 from engine.service import Engine
+from engine.wire import Client
 from store import backups, repair
 from store.database import Database
 
@@ -35,8 +40,12 @@ def use(home: Path, *slugs: str) -> list[str]:
     return anyio.run(_use, home, *slugs)
 
 
-def killed_in_a_checkpoint(home: Path, torn: list[int], slugs: list[str]) -> None:
-    """Leave the library as a kill does that reached only some pages of each block a checkpoint rewrote: the header and the log are the old ones."""
+def killed_in_a_checkpoint(home: Path, torn: list[int], slugs: list[str], whole: bool = False) -> None:
+    """Leave the library as a kill does that reached only some pages of each block a checkpoint rewrote: the header and the log are the old ones.
+
+    Args:
+        whole: nothing was torn; the checkpoint had not begun.
+    """
     database = Database(home)
     before, wal = home / "before", home / "before.wal"
     for slug in slugs:
@@ -51,7 +60,7 @@ def killed_in_a_checkpoint(home: Path, torn: list[int], slugs: list[str]) -> Non
     for at in blocks:
         for page in torn:
             old[at + page * PAGE : at + (page + 1) * PAGE] = new[at + page * PAGE : at + (page + 1) * PAGE]
-    assert blocks and bytes(old) != before.read_bytes()
+    assert whole or bytes(old) != before.read_bytes()
     database.path.write_bytes(old)
     wal.rename(home / "library.duckdb.wal")
     before.unlink()
@@ -70,3 +79,107 @@ def test_torn_checkpoint_block_is_mended(tmp_path: Path, seed: int | None) -> No
     assert len(repair.notes(tmp_path)) == 1 and "sealed" in repair.notes(tmp_path)[0]
     assert use(tmp_path, "fourth") == ["first", "fourth", "second", "third"]
     assert len(repair.notes(tmp_path)) == 1, "it is mended once"
+
+
+def test_library_that_cannot_be_mended_comes_back_from_the_newest_backup_and_the_journal(tmp_path: Path) -> None:
+    use(tmp_path, "first")
+    for number, name in enumerate(("old", "new", "unreadable")):
+        path = backups.folder(tmp_path) / f"library-2026010{number + 1}T000000.duckdb"
+        database = Database(tmp_path)
+        database.back_up(path)
+        database.close()
+        use(tmp_path, name)
+    path.write_bytes(b"\0" * 5000)
+    library = tmp_path / "library.duckdb"
+    library.write_bytes(bytes(HEADER) + library.read_bytes()[HEADER:])
+    assert use(tmp_path) == ["first", "new", "old", "unreadable"], "two of them are in the journal alone"
+    assert "library-20260102T000000.duckdb was brought back" in repair.notes(tmp_path)[0]
+
+
+def test_damaged_library_without_a_backup_is_left_as_it_is_and_named(tmp_path: Path) -> None:
+    use(tmp_path, "first")
+    library = tmp_path / "library.duckdb"
+    library.write_bytes(b"\0" * 20_000)
+    with pytest.raises(StoreError, match=r"library\.duckdb cannot be opened.*no backup could be read"):
+        Engine(tmp_path)
+    assert library.read_bytes() == b"\0" * 20_000 and repair.kept(tmp_path) == []
+
+
+def test_locked_library_is_not_taken_for_a_damaged_one(tmp_path: Path) -> None:
+    use(tmp_path, "first")
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(tmp_path / "library.duckdb")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "open\n"
+        with pytest.raises(StoreError, match="Could not set lock"):
+            Engine(tmp_path)
+        other.communicate("")
+    assert repair.kept(tmp_path) == []
+
+
+def _log_of_two(home: Path) -> bytes:
+    """A library whose log holds two shows, as a kill leaves it; returns the log."""
+    use(home, "first")
+    killed_in_a_checkpoint(home, [], ["second", "third"], whole=True)
+    return (home / "library.duckdb.wal").read_bytes()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.9])
+def test_truncated_log_loses_nothing(tmp_path: Path, share: float) -> None:
+    log = _log_of_two(tmp_path)
+    (tmp_path / "library.duckdb.wal").write_bytes(log[: int(len(log) * share)])
+    assert use(tmp_path) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_log_damaged_in_the_middle_is_cut_there_and_the_journal_knows_the_rest(tmp_path: Path, share: float) -> None:
+    log = bytearray(_log_of_two(tmp_path))
+    at = int(len(log) * share)
+    log[at : at + 32] = bytes(byte ^ 0xFF for byte in log[at : at + 32])
+    (tmp_path / "library.duckdb.wal").write_bytes(log)
+    assert use(tmp_path) == ["first", "second", "third"]
+    assert "write-ahead log" in repair.notes(tmp_path)[0]
+
+
+def test_backup_is_made_without_dropping_the_lock_and_holds_everything(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    target = backups.folder(tmp_path) / "library-20260101T000000.duckdb"
+    database.back_up(target)
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1])"
+    intruder = subprocess.run([sys.executable, "-c", code, str(database.path)], capture_output=True, text=True, check=False)
+    assert "Could not set lock" in intruder.stderr
+    assert backups.examine(target) == 0
+    database.close()
+
+
+def test_backup_is_brought_back_and_the_journal_with_it(client: Client) -> None:
+    client.call("show_add", {"slug": "before", "title": "Before"})
+    made = client.call("store_backup")
+    client.call("show_add", {"slug": "after", "title": "After"})
+    name = Path(made["file"]).name
+    assert client.call("store_restore", {"backup": name, "dry_run": True})["replayed"] == 1
+    done = client.call("store_restore", {"backup": name})
+    assert done["replayed"] == 1 and Path(done["kept"]).is_file()
+    assert {row["slug"] for row in client.call("show_list")["rows"]} == {"before", "after"}
+    client.call("show_add", {"slug": "later", "title": "Later"})
+    client.stop()
+    assert {row["slug"] for row in client.call("show_list")["rows"]} == {"before", "after", "later"}
+    with pytest.raises(NotFound, match="no backup nothing"):
+        client.call("store_restore", {"backup": "nothing"})
+    with pytest.raises(BadInput, match="cannot be brought back"):
+        client.call("store_restore", {"backup": str(client.home / "journal" / "commands.jsonl")})
+    with pytest.raises(Refused):
+        Client(client.home, "agent:curious").call("store_restore", {"backup": name})
+
+
+def test_backup_is_made_once_a_day(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    assert not upkeep.backup_is_due(engine), "an empty library needs none"
+    with engine.database.command("show_add", {}, actor="person:ana", key="k"):
+        pass
+    assert upkeep.backup_is_due(engine)
+    made, _ = upkeep.back_up(engine)
+    assert not upkeep.backup_is_due(engine)
+    made.rename(made.with_name("library-20260101T000000.duckdb"))
+    assert upkeep.backup_is_due(engine)
+    engine.close()

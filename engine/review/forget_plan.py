@@ -13,7 +13,7 @@ from engine.review import forget_artefacts, forget_faces, forget_scan
 from engine.review.forget_faces import Faces, Stretch
 from engine.review.forget_scan import Canary
 from engine.review.scrub import Scrub
-from store import erase, ids, results, work
+from store import erase, ids, repair, results, work
 from store.atomic import atomic_write, sync_folder
 from store.database import now
 
@@ -209,7 +209,9 @@ def _counts(engine: Engine, going: Going) -> dict[str, Any]:
         "facebank": len(erase.bank(database, going.people)),
         "decisions": erase.decided(database, going.people),
         "exports": going.exports,
-        "backups": sorted(path.name for path in (engine.home / "backups").glob("*") if holds(path, going)),
+        "backups": sorted(
+            [path.name for path in (engine.home / "backups").glob("*") if holds(path, going)] + [path.name for path in repair.kept(engine.home)]
+        ),
     }
 
 
