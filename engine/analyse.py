@@ -147,6 +147,8 @@ class Analysis:
         if known is not None:
             await self.handle.log("identify", "cached")
             await self.handle.log("load", "cached", detail=f"run {known}")
+            if again := await engine.in_thread(load.restore_pictures, engine, known, identify):
+                await self.handle.log("load", "computed", detail=f"{again} pictures that were gone")
             await engine.in_thread(self._activate, known)
             return known
         with engine.scratch() as scratch:

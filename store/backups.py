@@ -54,8 +54,7 @@ def examine(path: Path) -> int:
     """
     if not path.exists():
         raise duckdb.IOException(f"{path} is not there")
-    config = {"memory_limit": "512MB", "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    with duckdb.connect(str(path), read_only=True, config=config) as connection:
+    with duckdb.connect(str(path), read_only=True, config={"memory_limit": "512MB", "autoload_known_extensions": "false"}) as connection:
         tables = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
         if not {"schema_version", "command"} <= set(tables):
             raise duckdb.DataError(f"{path.name} is not a library")

@@ -47,6 +47,10 @@ class Vectors:
         name = _table_name(space)
         return self._open().open_table(name) if name in self._open().list_tables().tables else None
 
+    def has(self, space: str) -> bool:
+        """Whether the space has a table; LanceDB is not loaded to find out."""
+        return (self.folder / f"{_table_name(space)}.lance").is_dir()
+
     def add(self, space: str, run_id: int, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Replace the vectors of one run by these, durably.
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
+import numpy as np
 import pytest
 
 from engine import upkeep
 from engine.errors import BadInput, NotFound, Refused, StoreError
+from engine.exemplars import rebuild
 from engine.operations import registry
 from engine.service import Engine
 from engine.wire import Client
 from store import backups, repair
 from store.database import Database
+from tests.agents import Analysed
+from tools.doctor import examine
 
 HEADER, BLOCK, PAGE = 12_288, 262_144, 4096
 
@@ -183,3 +189,94 @@ def test_backup_is_made_once_a_day(tmp_path: Path) -> None:
     made.rename(made.with_name("library-20260101T000000.duckdb"))
     assert upkeep.backup_is_due(engine)
     engine.close()
+
+
+def told(client: Client, state: str) -> str:
+    """What `rollcall doctor` finds of one state."""
+    return "\n".join(f"{finding['found']} {finding['todo']}" for finding in examine(client) if finding["state"] == state)
+
+
+def analyse_again(client: Client) -> dict[str, Any]:
+    job = client.call("episode_analyse", {"episode": "1", "settings": {"models.profile": "embedded", "identity.join_log_odds": -30}})
+    return client.call("job_wait", {"job_id": job["job_id"]})
+
+
+def test_lost_index_of_vectors_is_told_and_made_again(analysed: Analysed, tmp_path: Path) -> None:
+    client = analysed.copy(tmp_path)
+    assert "index of vectors" not in told(client, "note")
+    client.stop()
+    [table] = client.home.glob("vectors/*.lance")
+    engine = Engine(client.home)
+    run = engine.database.rows("SELECT run_id, space FROM run")[0]
+    ids, before = engine.vectors.of_runs(run["space"], [run["run_id"]])
+    engine.close()
+    shutil.rmtree(table)
+    assert "index of vectors" in told(client, "note")
+    client.stop()
+    engine = Engine(client.home)
+    rebuild(engine, run["run_id"])
+    again, after = engine.vectors.of_runs(run["space"], [run["run_id"]])
+    engine.close()
+    assert len(ids) and np.array_equal(ids, again) and np.array_equal(before, after)
+    assert "index of vectors" not in told(client, "note")
+    client.stop()
+
+
+def test_deleted_picture_is_named_and_made_again_by_an_analysis(analysed: Analysed, tmp_path: Path) -> None:
+    client = analysed.copy(tmp_path)
+    track = client.call("track_list", {"episode": "1"})["rows"][0]["track_id"]
+    before = client.call("picture_read", {"track": str(track)})["data"]
+    gone = client.home / "media"
+    [path] = [path for path in gone.glob("*/*") if base64.b64encode(path.read_bytes()).decode() == before]
+    path.unlink()
+    with pytest.raises(NotFound, match="Analyse the episode again"):
+        client.call("picture_read", {"track": str(track)})
+    assert f"Episode 1 lacks 1 pictures (of track {track}). `rollcall episode analyse 1`" in told(client, "wrong")
+    assert analyse_again(client)["state"] == "done"
+    assert client.call("picture_read", {"track": str(track)})["data"] == before
+    assert "pictures" not in told(client, "wrong")
+    client.stop()
+
+
+def test_half_written_and_damaged_stage_results(analysed: Analysed, tmp_path: Path) -> None:
+    """Half-written ones go at the next start; a whole one that was damaged since is named, and computed again once it is gone."""
+    client = analysed.copy(tmp_path)
+    [folder, *_] = sorted(client.home.glob("artefacts/track/*/*"))
+    half = folder.with_name(f".{folder.name}.999999999.tmp")
+    shutil.copytree(folder, half)
+    table = folder / "tracked.parquet"
+    whole = table.read_bytes()
+    table.write_bytes(whole[: len(whole) // 2])
+    found = told(client, "wrong")
+    assert not half.exists()
+    assert str(table) in found and "damaged" in found and f"Remove {folder}" in found
+    shutil.rmtree(folder)
+    assert f"track/{folder.name} of episode 1 is gone" in told(client, "wrong")
+    assert analyse_again(client)["state"] == "done"
+    assert table.read_bytes() == whole and told(client, "wrong") == ""
+    client.stop()
+
+
+def test_decisions_made_after_the_library_was_copied_come_back_from_the_journal(analysed: Analysed, tmp_path: Path) -> None:
+    client = analysed.copy(tmp_path)
+    older = (client.home / "library.duckdb").read_bytes()
+    [track, *_] = [row for row in client.call("track_list", {"episode": "1"})["rows"] if not row["excluded"]]
+    client.call("track_assign", {"tracks": [str(track["track_id"])], "person": "Ana", "create": True})
+    decided = client.call("decision_list", {})["rows"]
+    assert decided
+    client.stop()
+    (client.home / "library.duckdb").write_bytes(older)
+    assert client.call("decision_list", {})["rows"] == decided
+    assert {row["person"] for row in client.call("track_list", {"episode": "1"})["rows"] if row["track_id"] == track["track_id"]} == {"Ana"}
+    assert told(client, "wrong") == ""
+    client.stop()
+
+
+def test_doctor_tells_of_a_mended_library(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    use(home, "first")
+    killed_in_a_checkpoint(home, [0], ["second"])
+    client = Client(home, "person:pat")
+    assert "was damaged" in told(client, "note") and "is kept as library.duckdb.damaged-" in told(client, "note")
+    assert {row["slug"] for row in client.call("show_list")["rows"]} == {"first", "second"}
+    client.stop()

@@ -48,7 +48,7 @@ def _logout() -> Finding:
 
 def _engine(client: Client) -> list[Finding]:
     """What the engine says of itself: library, disk, models."""
-    health = client.call("health_show")
+    health = client.call("health_show", {"thorough": True})
     chosen = health["models"]
     found = [
         _finding("ok", "engine", f"version {health['version']}, process {health['pid']}"),
