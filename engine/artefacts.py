@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.errors import StoreError
 from engine.tables import CHIPS, Observed, SegmentWindow, Tracked
-from store.atomic import sync_folder
+from store.atomic import atomic_path, sync_folder
 from store.commit_point import commit_point
 
 Kind = Literal["observe", "track", "identify"]
@@ -66,6 +66,26 @@ class Artefacts:
     def remove(self, kind: Kind, key: str) -> None:
         """Remove an artefact; one that is not there is no error."""
         shutil.rmtree(self.path(kind, key), ignore_errors=True)
+
+    def listed(self) -> list[tuple[Kind, str]]:
+        """Every whole artefact."""
+        kinds: tuple[Kind, ...] = ("observe", "track", "identify")
+        return [(kind, path.name) for kind in kinds for path in sorted((self.folder / kind).glob("*/*")) if not path.name.startswith(".")]
+
+    def leftovers(self) -> list[Path]:
+        """Half-written artefacts that killed workers left behind."""
+        return sorted(path for path in self.folder.glob("*/*/.*") if path.is_dir())
+
+    def replace(self, kind: Kind, key: str, *, tables: dict[str, pa.Table], arrays: dict[str, NDArray[Any]]) -> None:
+        """Write parts of an artefact anew under its key, each file whole or not at all: the one change to finished results there is, for what must
+        not be kept. A reader that has the old file open keeps reading that."""
+        folder = self.path(kind, key)
+        for name, table in tables.items():
+            with atomic_path(folder / f"{name}.parquet") as path:
+                pq.write_table(table, path, compression="zstd")
+        for name, array in arrays.items():
+            with atomic_path(folder / f"{name}.npy") as path, path.open("wb") as file:
+                np.save(file, array)
 
     def table(self, kind: Kind, key: str, name: str, columns: list[str] | None = None) -> pa.Table:
         """One table of an artefact, or some columns of it.

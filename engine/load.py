@@ -84,7 +84,7 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming
 def _check_people(transaction: Transaction, people: Naming) -> None:
     """Somebody may have been removed since the clusters were named."""
     wanted = set(people.identity["person"].drop_null().to_pylist()) | set(people.assignment["person_id"].drop_null().to_pylist())
-    there = {row["person_id"] for row in transaction.rows("SELECT person_id FROM person")}
+    there = {row["person_id"] for row in transaction.rows("SELECT person_id FROM person WHERE erased_at IS NULL")}
     if gone := sorted(wanted - there):
         raise Conflict(f"People {gone} were removed while the analysis ran.", "Retry the job.")
 

@@ -25,6 +25,7 @@ from engine.events import Events
 from engine.hooks import Hooks
 from engine.jobs import JobRunner
 from engine.operations import everything, registry
+from engine.review import forget
 from engine.review.desk import Desk
 from engine.review.restore import restore
 from engine.review.settle import Settler
@@ -99,7 +100,8 @@ class Engine:
         return result  # type: ignore[no-any-return]
 
     async def recover(self) -> None:
-        """Bring back what a crash interrupted: unfinished vector writes, journalled commands, jobs."""
+        """Bring back what a crash interrupted: a forgetting, unfinished vector writes, journalled commands, jobs."""
+        await self.in_thread(forget.resume, self)
         left = await self.in_thread(upkeep.leftovers, self.home, 0.0)
         if left:
             await self.in_thread(upkeep.remove, left)

@@ -23,6 +23,15 @@ COMMIT_POINTS = (
     "journal.appended",
     "command.committed",
     "job.finished",
+    "forget.marked",
+    "forget.artefacts",
+    "forget.committed",
+    "forget.before_swap",
+    "forget.swapped",
+    "forget.vectors",
+    "forget.journal",
+    "forget.files",
+    "forget.proved",
 )
 _passed: Counter[str] = Counter()
 

@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,10 @@ import duckdb
 import pyarrow as pa
 
 from store import migrations
+from store.atomic import sync_folder
 from store.commit_point import commit_point
 from store.errors import Locked
+from store.gate import Gate
 from store.journal import Journal
 
 
@@ -75,6 +78,17 @@ class Transaction:
         finally:
             self._cursor.unregister("incoming")
 
+    def replace_cells(self, table: str, column: str, cells: dict[int, Any]) -> None:
+        """Set one column of some rows, by rowid."""
+        if not cells:
+            return
+        kind = self.rows("SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [table, column])[0]["data_type"]
+        self._cursor.register("incoming", pa.table({"row": pa.array(cells, pa.int64()), "cell": pa.array(list(cells.values()))}))
+        try:
+            self.execute(f'UPDATE "{table}" SET "{column}" = CAST(cell AS {kind}) FROM incoming WHERE "{table}".rowid = incoming."row"')
+        finally:
+            self._cursor.unregister("incoming")
+
 
 class Reader(Protocol):
     """Whatever answers queries: the database, or a transaction that sees what it has not committed yet."""
@@ -112,6 +126,8 @@ class Database:
         self._lock_file = _take_lock(home / "library.lock")
         self._writer = threading.RLock()
         self._local = threading.local()
+        self._gate = Gate()
+        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         try:
             self._root = migrations.open_current(self.path, self._connect)
             self.journal = Journal(home / "journal" / "commands.jsonl")
@@ -140,12 +156,14 @@ class Database:
         if getattr(self._local, "root", None) is not self._root:
             self._local.root = self._root
             self._local.cursor = self._root.cursor()
+            self._cursors.add(self._local.cursor)
         cursor: duckdb.DuckDBPyConnection = self._local.cursor
         return cursor
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """A read, fully materialised (a half-read result would hold up checkpoints); the query limits its own rows."""
-        return _rows(self._cursor(), sql, parameters)
+        with self._gate:
+            return _rows(self._cursor(), sql, parameters)
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any] | None:
         """The first row of a read, or None."""
@@ -154,7 +172,8 @@ class Database:
 
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """A bulk read as one Arrow table, uncapped."""
-        return self._cursor().sql(sql, params=list(parameters)).to_arrow_table()
+        with self._gate:
+            return self._cursor().sql(sql, params=list(parameters)).to_arrow_table()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -251,6 +270,54 @@ class Database:
         self._root.close()
         self._root = self._connect()
 
+    def rewrite(self, copied: Callable[[Path], None]) -> None:
+        """Write the whole library into a new file and put it in the place of the old one: what was only marked as deleted, or is still in the
+        write-ahead log, is in neither. Writers and readers wait. Killed at any moment, the old file or the new one is there, whole.
+
+        Args:
+            copied: called with the new file, closed, before it takes the old one's place.
+
+        Raises:
+            duckdb.Error: it could not be written; nothing was changed.
+        """
+        fresh = self.path.with_name("library.rewritten.duckdb")
+        fresh.unlink(missing_ok=True)
+        fresh.with_name(fresh.name + ".wal").unlink(missing_ok=True)
+        with self._writer:
+            cursor = self._root.cursor()
+            try:
+                cursor.execute(f"ATTACH '{_quoted(fresh)}' AS rewritten").fetchall()
+                try:
+                    cursor.execute("COPY FROM DATABASE library TO rewritten").fetchall()
+                    cursor.execute("CHECKPOINT rewritten").fetchall()
+                finally:
+                    cursor.execute("DETACH rewritten").fetchall()
+            finally:
+                cursor.close()
+            # The new file is open nowhere now, so opening it drops no lock of DuckDB's; the old one must never be opened by other means.
+            with fresh.open("rb") as file:
+                os.fsync(file.fileno())
+            copied(fresh)
+            with self._gate.shut():
+                self._swap(fresh)
+
+    def _swap(self, fresh: Path) -> None:
+        """Put the new file in the old one's place. Every cursor is closed first: one left open would keep the old file in use."""
+        wal = self.path.with_name(self.path.name + ".wal")
+        try:
+            self._root.execute("CHECKPOINT").fetchall()
+            for cursor in list(self._cursors):
+                cursor.close()
+            self._root.close()
+            if wal.exists():
+                raise duckdb.IOException(f"{wal} is still there")
+            commit_point("forget.before_swap")
+            fresh.replace(self.path)
+            sync_folder(self.home)
+            commit_point("forget.swapped")
+        finally:
+            self._root = self._connect()
+
     def close(self) -> None:
         """Checkpoint, close the file and let the lock go."""
         with self._writer:
@@ -273,6 +340,11 @@ def _take_lock(path: Path) -> Any:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def _quoted(path: Path) -> str:
+    """A path inside a quoted SQL string."""
+    return str(path).replace("'", "''")
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from store.atomic import atomic_path
 
 
 class Journal:
@@ -43,7 +45,7 @@ class Journal:
             return
         length = os.fstat(self._file.fileno()).st_size
         try:
-            data = json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n"
+            data = _encoded(line)
             if self._file.write(data) != len(data):
                 raise OSError("the journal could not be written whole")
             os.fsync(self._file.fileno())
@@ -75,6 +77,21 @@ class Journal:
         """Why lines could not be replayed, oldest first."""
         return [str(line["reason"]) for line in self.lines() if "refused" in line]
 
+    def rewrite(self, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Write the journal anew, each line as `changed` gives it back; killed at any moment the old one or the new one is there, whole.
+
+        Torn lines, which were never acknowledged, are left out.
+        """
+        with atomic_path(self.path) as path, path.open("wb") as file:
+            for line in self.lines():
+                file.write(_encoded(changed(line)))
+        self._file.close()
+        self._file = self.path.open("ab", buffering=0)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _encoded(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n"

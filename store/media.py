@@ -32,3 +32,11 @@ class Media:
     def path(self, name: str) -> Path:
         """Where the file of that name is, or would be."""
         return self.folder / name[:2] / name
+
+    def names(self) -> list[str]:
+        """Names of all files kept."""
+        return sorted(path.name for path in self.folder.glob("*/*") if path.is_file())
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        self.path(name).unlink(missing_ok=True)

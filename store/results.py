@@ -148,6 +148,11 @@ def track_spans(database: Reader, run_id: int) -> pa.Table:
     return database.arrow("SELECT track_id, start_us, end_us FROM track WHERE run_id = ? ORDER BY track_id", [run_id])
 
 
+def episode_of_run(database: Reader, run_id: int) -> int:
+    """The episode a run analyses."""
+    return int(database.rows("SELECT episode_id FROM run WHERE run_id = ?", [run_id])[0]["episode_id"])
+
+
 def space_of_run(database: Database, run_id: int) -> str:
     """The embedding space of a run."""
     found = database.row("SELECT space FROM run WHERE run_id = ?", [run_id])

@@ -11,6 +11,9 @@ import ctypes
 import os
 import re
 import threading
+import warnings
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +108,37 @@ class Vectors:
             with database.write() as transaction:
                 transaction.execute("DELETE FROM vector_gc WHERE run_id = ? AND space = ?", [row["run_id"], row["space"]])
         return removed
+
+    def erase(self, ids: dict[str, list[int]]) -> None:
+        """Write every table anew without some vectors (ids by space), and remove every earlier version, the vectors of removed runs in them too."""
+        if not self.folder.exists():
+            return
+        gone = {_table_name(space): sorted(wanted) for space, wanted in ids.items()}
+        with self._lock:
+            for name in self._open().list_tables().tables:
+                table = self._open().open_table(name)
+                rows = table.search().limit(max(1, table.count_rows())).to_batches()
+                wanted = np.array(gone.get(name, []), np.int64)
+                kept = (batch.filter(pa.array(~np.isin(batch["vector_id"].to_numpy(), wanted))) for batch in rows)
+                new = self._open().create_table(name, pa.RecordBatchReader.from_batches(table.schema, kept), mode="overwrite")
+                with warnings.catch_warnings():
+                    # It warns of other readers; the owner of the library has none.
+                    warnings.simplefilter("ignore", UserWarning)
+                    new.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+            for leftover in self.folder.glob("**/.tmp*"):
+                leftover.unlink(missing_ok=True)
+        _sync_filesystem(self.folder)
+
+    def versions(self) -> Iterator[tuple[str, pa.Table]]:
+        """(`table @ version`, rows) of every version of every table that can still be read."""
+        if not self.folder.exists():
+            return
+        with self._lock:
+            for name in self._open().list_tables().tables:
+                table = self._open().open_table(name)
+                for version in table.list_versions():
+                    table.checkout(version["version"])
+                    yield f"{name} @ {version['version']}", table.search().limit(max(1, table.count_rows())).to_arrow()
 
     def _remove(self, space: str, run_id: int) -> int:
         with self._lock:

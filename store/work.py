@@ -106,6 +106,16 @@ def forget_exports(transaction: Transaction, path: str) -> None:
     transaction.execute("DELETE FROM export WHERE path = ?", [path])
 
 
+def exports_of_runs(database: Database, runs: list[int]) -> list[dict[str, Any]]:
+    """Files made from some runs."""
+    return database.rows(f"SELECT * FROM export WHERE run_id IN ({', '.join(map(str, runs)) or 'NULL'})")
+
+
+def forget_exported(transaction: Transaction, names: list[str]) -> None:
+    """Drop the records of files that are removed, by name: the workspace may have moved since."""
+    transaction.execute("DELETE FROM export WHERE list_contains(?, regexp_extract(path, '[^/]*$'))", [names])
+
+
 def export(database: Database, export_id: int) -> dict[str, Any] | None:
     """One exported file."""
     return database.row("SELECT * FROM export WHERE export_id = ?", [export_id])

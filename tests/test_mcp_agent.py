@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from engine.wire import Client
 from tests.agents import Analysed, Scripted, connected, rows
+from tests.test_mcp_hooks import Receiver, until
 
 
 def labels(client: Client) -> list[tuple[Any, ...]]:
@@ -31,11 +33,18 @@ def work(client: Client, analysed: Analysed) -> Scripted:
 @pytest.mark.slow
 def test_agent_takes_an_episode_to_99_per_cent_and_its_work_is_taken_back_in_one_call(tmp_path: Path, analysed: Analysed) -> None:
     client = analysed.copy(tmp_path)
+    receiver = Receiver()
+    client.call("hook_add", {"url": receiver.url, "events": ["totals.changed", "review.finished"]})
     before = labels(client)
     assert analysed.right(client) < 0.5
     agent = work(client, analysed)
     assert analysed.right(client) >= 0.99
     assert agent.answers < 20
+    until(lambda: any(json.loads(body)["event"] == "review.finished" for _, body in receiver.got), seconds=60)
+    told = [json.loads(body) for _, body in receiver.got]
+    assert {message["event"] for message in told} == {"totals.changed", "review.finished"}
+    assert {row["name"] for row in told[-1]["totals"]} == {"red_shirt", "dark_shirt", "left_cards"}
+    receiver.close()
     decisions = rows(client, "decision_list")
     assert {row["actor"] for row in decisions} == {"agent:bot"}
     assert {row["reason"] for row in decisions} == {"it is so"}

@@ -21,8 +21,10 @@ def _kind(schema: Schema) -> Schema:
 
 def _add(parser: argparse.ArgumentParser, name: str, schema: Schema, required: bool) -> None:
     kind = _kind(schema)
+    many = kind.get("type") == "array"
     text = str(schema.get("description") or kind.get("description") or "").replace("%", "%%")
     options: dict[str, Any] = {"help": text}
+    kind = _kind(kind.get("items", {})) if many else kind
     match kind.get("type"):
         case "integer":
             options["type"] = int
@@ -41,8 +43,10 @@ def _add(parser: argparse.ArgumentParser, name: str, schema: Schema, required: b
         options["metavar"] = name.upper()
     else:
         options["metavar"] = name.upper()
+    if many:
+        options["nargs"] = "+" if required or not schema.get("positional") else "*"
     if schema.get("positional"):
-        parser.add_argument(name, nargs=None if required else "?", default=None, **options)
+        parser.add_argument(name, default=None, **{"nargs": None if required else "?", **options})
     else:
         parser.add_argument(f"--{name.replace('_', '-')}", required=required, default=None, **options)
 
@@ -59,8 +63,12 @@ def add_parameters(parser: argparse.ArgumentParser, op: dict[str, Any]) -> None:
 
 def parameters(arguments: argparse.Namespace, op: dict[str, Any]) -> dict[str, Any]:
     """The parameters given on the command line, ready to be sent."""
-    given = {name: getattr(arguments, name) for name in op["parameters"].get("properties", {})}
-    return {name: settings(value) if isinstance(value, list) else value for name, value in given.items() if value is not None}
+    found = {}
+    for name, schema in op["parameters"].get("properties", {}).items():
+        value = getattr(arguments, name)
+        if value is not None and value != []:
+            found[name] = settings(value) if _kind(schema).get("type") == "object" else value
+    return found
 
 
 def settings(pairs: list[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ MODULES = (
     "episodes",
     "importing",
     "people",
+    "forget",
     "jobs",
     "tracks",
     "moments",

@@ -22,7 +22,7 @@ Verb = Literal[
     "person_merge",
     "person_archive",
     "person_feature",
-    "person_forget",
+    "person_forget",  # the person's faces are nobody's, for good; all that told who they were is gone
     "bank_add",
     "bank_remove",
     "undo",  # takes back what it voids; of an undo: redo
@@ -30,7 +30,7 @@ Verb = Literal[
 Level = Literal["frames", "track", "cluster"]
 
 RANK_OF_LEVEL = {"cluster": 0, "track": 1, "frames": 2}
-LABELS = frozenset({"assign", "exclude", "merge"})
+LABELS = frozenset({"assign", "exclude", "merge", "person_forget"})
 """Verbs that put a label on faces."""
 
 
@@ -93,6 +93,11 @@ def voided(decisions: Iterable[Decision]) -> set[int]:
         if decision.decision_id not in gone:
             gone.update(decision.voids)
     return gone
+
+
+def erased(decisions: Iterable[Decision]) -> frozenset[int]:
+    """People who were forgotten; nothing takes that back."""
+    return frozenset(person for d in decisions if d.verb == "person_forget" for person in d.parameters["people"])
 
 
 def touches(decisions: Iterable[Decision]) -> dict[int, int]:

@@ -55,19 +55,20 @@ class Piece(NamedTuple):
 @dataclass(frozen=True)
 class Rulebook:
     """What a fold needs beside covers: every decision by id, those taken back, the newest that touched what one decided (itself, undo, redo), who
-    stands for whom after merges of people, and the cluster each decision that moves faces moves them to."""
+    stands for whom after merges of people, the cluster each decision that moves faces moves them to, and who was forgotten."""
 
     decisions: Mapping[int, Decision]
     voided: Collection[int]
     touched: Mapping[int, int]
     merged: Mapping[int, int]
     moves_to: Mapping[int, int]
+    erased: Collection[int] = frozenset()
 
     def person(self, person_id: int | None) -> int | None:
-        """Who a person is after merges."""
+        """Who a person is after merges; nobody, when they were forgotten."""
         while person_id is not None and person_id in self.merged:
             person_id = self.merged[person_id]
-        return person_id
+        return None if person_id in self.erased else person_id
 
 
 def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) -> tuple[Piece, ...]:

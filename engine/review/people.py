@@ -141,7 +141,9 @@ def refresh(transaction: Transaction, ledger: Sequence[Decision], new: Iterable[
 
 
 def _write(transaction: Transaction, person_id: int, state: dict[str, Any] | None, ledger: Sequence[Decision]) -> None:
-    there = transaction.rows("SELECT person_id FROM person WHERE person_id = ?", [person_id])
+    there = transaction.rows("SELECT erased_at FROM person WHERE person_id = ?", [person_id])
+    if there and there[0]["erased_at"] is not None:
+        return  # forgotten: what the ledger still holds about them brings nothing back
     if state is None:
         # Somebody the machine has found elsewhere since, by the faces of a decision that is now taken back, stays as an unknown.
         if transaction.rows("SELECT 1 FROM machine_label WHERE person_id = ? LIMIT 1", [person_id]):

@@ -12,7 +12,7 @@ from engine.review.decision import Cover, Decision, read
 from engine.review.fold import MachineTrack
 from engine.review.state import EpisodeState, People, build, coverage, covers_of
 from store import decisions, results
-from store.database import Database, Transaction
+from store.database import Database, Reader, Transaction
 
 
 def apply(database: Database, transaction: Transaction, episode_id: int, run_id: int) -> None:
@@ -21,23 +21,28 @@ def apply(database: Database, transaction: Transaction, episode_id: int, run_id:
     Args:
         transaction: holds the run's machine results; `database` may not see them yet.
     """
+    state, new = fold_run(database, transaction, episode_id, run_id)
+    decisions.add_coverage(transaction, coverage(run_id, episode_id, new))
+    transaction.execute("DELETE FROM assignment WHERE run_id = ?", [run_id])
+    transaction.insert_arrow("assignment", state.rows(sorted(state.tracks)))
+    transaction.execute("UPDATE run SET settled_seq = -1 WHERE run_id = ?", [run_id])
+
+
+def fold_run(database: Database, transaction: Reader, episode_id: int, run_id: int) -> tuple[EpisodeState, list[Cover]]:
+    """A run under every decision about its episode, and the covers of those it did not know yet; nothing is written."""
     tracks = {row["track_id"]: MachineTrack(**row) for row in results.machine_labels(transaction, run_id)}
     known = [read(row) for row in decisions.of_episode(database, episode_id)]
     covered = covers_of(decisions.coverage_of_run(transaction, run_id))
     missing = [d for d in known if d.level is not None and d.decision_id not in {c.decision_id for c in covered}]
     new = _find(database, transaction, episode_id, run_id, missing) if missing else []
-    decisions.add_coverage(transaction, coverage(run_id, episode_id, new))
     by_track: dict[int, tuple[Cover, ...]] = {}
     for cover in (*covered, *new):
         by_track[cover.track_id] = (*by_track.get(cover.track_id, ()), cover)
     show_id = transaction.rows("SELECT show_id FROM episode WHERE episode_id = ?", [episode_id])[0]["show_id"]
-    state = build(run_id, episode_id, show_id, tracks, known, People.load(database), by_track)
-    transaction.execute("DELETE FROM assignment WHERE run_id = ?", [run_id])
-    transaction.insert_arrow("assignment", state.rows(sorted(tracks)))
-    transaction.execute("UPDATE run SET settled_seq = -1 WHERE run_id = ?", [run_id])
+    return build(run_id, episode_id, show_id, tracks, known, People.load(database), by_track), new
 
 
-def _find(database: Database, transaction: Transaction, episode_id: int, run_id: int, missing: list[Decision]) -> list[Cover]:
+def _find(database: Database, transaction: Reader, episode_id: int, run_id: int, missing: list[Decision]) -> list[Cover]:
     """Where decisions lie in a run."""
     paths = paths_of(decisions.anchors_of_episode(database, episode_id, [d.decision_id for d in missing]))
     faces = faces_of(results.faces_of_tracks(transaction, run_id), results.track_spans(transaction, run_id))
@@ -70,6 +75,9 @@ def lost(database: Database, state: EpisodeState) -> list[dict[str, Any]]:
     """Standing decisions some of whose anchors show no face in the run: rows of decision_id, number, start_us, end_us (design: they stand, and
     are tried again in every later run)."""
     found = {(c.decision_id, c.number) for covers in state.covers.values() for c in covers}
-    rows = decisions.anchors_of_episode(database, state.episode_id).select(["decision_id", "number", "start_us", "end_us"]).to_pylist()
-    standing = set(state.decisions) - set(state.rules.voided)
-    return [row for row in rows if row["decision_id"] in standing and (row["decision_id"], row["number"]) not in found]
+    rows = decisions.anchors_of_episode(database, state.episode_id).to_pylist()
+    standing = {one for one in state.decisions if one not in state.rules.voided and not state.fixed(one)}
+    missing = (row for row in rows if row["decision_id"] in standing and (row["decision_id"], row["number"]) not in found)
+    # Paths on faces that were forgotten were taken out: they are not looked for.
+    sought = (row for row in missing if row["t_us"] or not state.rules.erased)
+    return [{name: row[name] for name in ("decision_id", "number", "start_us", "end_us")} for row in sought]

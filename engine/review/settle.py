@@ -212,9 +212,9 @@ def _write(engine: Engine, settling: Settling, answer: dict[str, Any]) -> bool:
     with engine.database.write() as transaction:
         if not transaction.rows("SELECT 1 FROM run WHERE run_id = ? AND state = 'committed'", [run_id]):
             return False
-        people = {row["person_id"] for row in transaction.rows("SELECT person_id FROM person")}
+        people = {row["person_id"] for row in transaction.rows("SELECT person_id FROM person WHERE erased_at IS NULL")}
         if not {*totals["person_id"].to_pylist(), *suggestions["person_id"].to_pylist()} <= people:
-            return False  # somebody was taken back while the worker counted; the decision that did it is settled next
+            return False  # somebody was taken back or forgotten while the worker counted; the decision that did it is settled next
         results.replace_totals(transaction, run_id, episode_id, totals, pairs, answer["unidentified_s"], settling.seq)
         asked = transaction.rows("SELECT count(*) AS items FROM queue_item WHERE run_id = ?", [run_id])[0]["items"]
         results.replace_questions(transaction, run_id, episode_id, suggestions, items)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.review.decision import Cover, Decision, read, touches, voided
+from engine.review.decision import Cover, Decision, erased, read, touches, voided
 from engine.review.fold import MachineTrack, Piece, Rulebook, fold_track
 from store import decisions, ids, results
 from store.database import Database
@@ -97,6 +97,10 @@ class EpisodeState:
         """Whether somebody, or whom they were merged into, is one of some people."""
         return person_id in people or self.rules.person(person_id) in people
 
+    def fixed(self, decision_id: int) -> bool:
+        """Whether a decision is about somebody who was forgotten: it is never taken back."""
+        return self.decisions[decision_id].person_id in self.rules.erased
+
     def changed_since(self, before: EpisodeState) -> list[int]:
         """Tracks whose pieces differ from the state this one was made of."""
         return sorted(track for track in self.refolded if self.pieces[track] != before.pieces[track])
@@ -165,7 +169,7 @@ def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, D
     """What the fold needs to know beside covers."""
     gone = voided(known.values())
     merged = People(tuple(d for d in known.values() if d.verb == "person_merge")).merged(gone)
-    return Rulebook(known, gone, touches(known.values()), merged, _moves(run_id, tracks, known, gone, covers))
+    return Rulebook(known, gone, touches(known.values()), merged, _moves(run_id, tracks, known, gone, covers), erased(known.values()))
 
 
 def _moves(

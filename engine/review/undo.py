@@ -27,6 +27,12 @@ class Ledger:
         self._database = database
         self._takers = {row["decision_id"]: read(row) for row in decisions.taking_back(database)}
         self.gone = voided(self._takers.values())
+        self._erased = {row["person_id"] for row in database.rows("SELECT person_id FROM person WHERE erased_at IS NOT NULL")}
+
+    def fixed(self, decision: Decision) -> bool:
+        """Whether a decision is about somebody who was forgotten, or takes such a one back: that stays as it is."""
+        taken = self.some(decision.voids) if decision.verb == "undo" and self._erased else []
+        return decision.person_id in self._erased or any(self.fixed(one) for one in taken)
 
     def some(self, ids: Iterable[int]) -> list[Decision]:
         """Decisions by id, oldest first."""
@@ -45,7 +51,7 @@ class Ledger:
         before = None
         while rows := decisions.page(self._database, episode_id=None, actor=actor, since=None, before=before, limit=PAGE):
             for d in self.standing(rows):
-                if (d.verb == "undo") == undone and not (undone and self._is_redo(d)):
+                if (d.verb == "undo") == undone and not (undone and self._is_redo(d)) and not self.fixed(d):
                     return self.chosen(batch=d.batch, decision=None, actor=None, since=None)
             before = rows[-1]["decision_id"]
         raise NotFound(f"{actor} has nothing to {'redo' if undone else 'undo'}.", "`rollcall decision list` shows everything that was decided.")
@@ -76,7 +82,9 @@ class Ledger:
         if not found:
             what = f"batch {batch}" if batch is not None else f"decision {decision}" if decision is not None else f"what {actor} decided then"
             raise NotFound(f"Nothing of {what} stands.", "`rollcall decision list` shows everything.")
-        return found
+        if all(self.fixed(d) for d in found):
+            raise Refused("That is about somebody who was forgotten: it stays as it is.", "What was forgotten cannot be brought back.")
+        return [d for d in found if not self.fixed(d)]
 
 
 def undo(desk: Desk, database: Database, ledger: Ledger, chosen: list[Decision], actor: str, *, with_dependents: bool) -> Plan:
@@ -142,7 +150,8 @@ def dependents_of(database: Database, ledger: Ledger, chosen: list[Decision]) ->
     found: dict[int, Decision] = {}
     queue = list(chosen)
     going = {d.decision_id for d in chosen}
-    standing = [d for d in ledger.standing(decisions.after(database, chosen[0].decision_id)) if d.verb != "undo"]
+    later = ledger.standing(decisions.after(database, chosen[0].decision_id))
+    standing = [d for d in later if d.verb != "undo" and not ledger.fixed(d)]
     bounds: dict[int, dict[int, list[Cover]]] = {}
     while queue:
         source = queue.pop()
@@ -194,6 +203,7 @@ def describe(desk: Desk, decision: Decision) -> str:
         "person_create": f"new person {decision.parameters.get('name') or ''}".strip(),
         "person_rename": f"renamed to {decision.parameters.get('name')}",
         "person_merge": f"merged {who} into {desk.called(decision.parameters.get('into'))}",
+        "person_forget": f"forgot {who}",
         "bank_add": f"face of {who} into the bank",
         "bank_remove": "face out of the bank",
         "undo": f"took back {', '.join(map(str, decision.voids[:5]))}",

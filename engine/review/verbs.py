@@ -57,7 +57,7 @@ def _label(desk: Desk, plan: Plan, aim: Aim, actor: str, label: Draft, *, overri
     reissued: list[Piece] = []
     if narrower and override:
         for piece in narrower:
-            if piece.decision_id is not None and _lies_within(piece.decision_id, aim):
+            if piece.decision_id is not None and _lies_within(piece.decision_id, aim) and not aim.state.fixed(piece.decision_id):
                 voids.add(piece.decision_id)
             else:
                 reissued.append(piece)

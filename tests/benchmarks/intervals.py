@@ -99,10 +99,10 @@ def rows(source: str, number: int, stage: str, episode: Episode, visible: dict[i
 
 
 def made_rows(seed: int) -> list[Row]:
-    """A made episode of four minutes."""
+    """A made episode of three minutes."""
     rng = np.random.default_rng([seed, 3])
     recipe = Recipe.draw(
-        rng, length_s=240.0, regulars=int(rng.integers(4, 8)), guests=int(rng.integers(2, 5)), extras=8, scenes=int(rng.integers(4, 8)), known=1.0
+        rng, length_s=180.0, regulars=int(rng.integers(4, 8)), guests=int(rng.integers(2, 5)), extras=8, scenes=int(rng.integers(4, 8)), known=1.0
     )
     made = make(seed, recipe)
     desk = Desk.open(made, SETTINGS.identity)
@@ -201,12 +201,16 @@ def _line(source: str, stage: str, mine: list[Row]) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--work", type=Path, required=True, help="cache folder of the slice suite")
+    parser.add_argument("--work", type=Path, help="cache folder of the slice suite")
     parser.add_argument("--made", type=int, default=100)
     parser.add_argument("--recut", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write every row here")
+    parser.add_argument("--read", type=Path, nargs="+", help="print what earlier runs wrote, measuring nothing")
     given = parser.parse_args()
+    if given.read:
+        print(table([Row(**row) for path in given.read for row in json.loads(path.read_text())]))
+        return
     if given.recut:
         for half in HALVES:
             _stock(half, given.work)

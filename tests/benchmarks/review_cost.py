@@ -31,7 +31,8 @@ from tests.benchmarks.reviewer import Desk
 from tests.benchmarks.svg import Curve, chart
 
 TARGET = 0.99
-LIMIT = 250
+LIMIT = 150
+"""Actions after which a review is given up."""
 SURE = 0.8
 """Look-alikes at least this probable are shown to be accepted after a decision."""
 
