@@ -35,8 +35,8 @@ ARGUMENTS: dict[str, Any] = {
 }  # fmt: skip
 """What any operation's required parameters are given: things there are where there are some, else things to be refused with a sentence."""
 
-ONE_OF = {"track_split": {"at_s": [1.0]}, "suggestion_accept": {"tier": "sure"}, "decision_undo": {"batch": 1}}
-"""For tools that need one of several parameters."""
+ONE_OF = {"track_split": {"at_s": [1.0]}, "suggestion_accept": {"tier": "sure"}, "decision_undo": {"batch": 1}, "episode_analyse": {"episode": "9"}}
+"""For tools that need one of several parameters; and no new analysis, which would take the tracks of the others away from under them."""
 
 NOTHING_THERE = {"queue_skip", "queue_accept", "decision_undo", "suggestion_accept"}
 """Default tools whose target is not there in an episode nobody has worked on, so that they refuse."""
