@@ -31,7 +31,7 @@ LIGHT: Final = {
     "faint": "#9aa0ab",
     "accent": "#9a5000",
     "soft": "#d9a766",
-    "good": "#2f7d3b",
+    "good": "#2a7336",
     "warn": "#9a5000",
     "bad": "#b3261e",
 }

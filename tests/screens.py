@@ -123,7 +123,7 @@ def copied(library: Path, folder: Path) -> Path:
 
 def masked(text: str) -> str:
     """A screen without what differs from run to run: digits, the folder, and in lines with bars their lengths."""
-    text = re.sub(r"/\S*/(home|first\.mp4|second\.mp4)", r"/…/\1", text)
+    text = re.sub(r"\S*/(home|first\.mp4|second\.mp4)", r"/…/\1", text)
     return "\n".join(_without_bars(re.sub(r"\d", "0", line)) for line in text.split("\n"))
 
 

@@ -170,11 +170,10 @@ def test_person_learnt_in_one_episode_is_found_in_the_next(library: Rollcall, ep
 
 def test_letting_go_of_a_run_leaves_it_running(tmp_path: Path, episodes: list[tuple[Path, dict[str, Any]]]) -> None:
     rollcall = Rollcall(tmp_path)
-    running = rollcall.start("run", str(episodes[0][0]), *EMBEDDED)
-    client = Client(tmp_path, "person:tester")
-    while not client.ping() or not client.call("job_list", {"state": "running"})["rows"]:
-        time.sleep(0.05)
-    time.sleep(0.5)
+    running = rollcall.start("run", str(episodes[0][0]), *EMBEDDED, "--set", "observe.fps=25")
+    assert running.stderr is not None
+    while "observe" not in (line := running.stderr.readline()):
+        assert line, "it ended before it told of its progress"
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)
     assert running.returncode == 130

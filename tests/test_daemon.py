@@ -245,16 +245,34 @@ def test_ids_are_never_given_twice(client: Client) -> None:
 def test_refused_journal_line_is_settled_and_never_meets_somebody_else(client: Client) -> None:
     client.call("show_add", {"title": "First"})
     client.call("person_add", {"name": "Ana", "show": "first"})
+    client.call("cast_add", {"person_id": 1})
+    client.stop()
+    _lose_second_line(client)
+    assert any("cast_add" in problem for problem in client.call("health_show")["problems"])
+    client.call("person_add", {"name": "Bea", "show": "first"})
+    client.stop()
+    assert client.call("person_show", {"person_id": 1})["name"] == "Bea"
+    assert client.call("cast_list", {"show": "first"})["rows"] == []
+
+
+def test_decision_comes_back_from_the_journal_without_what_it_was_about(client: Client) -> None:
+    """And nobody new gets the number of the person it names."""
+    client.call("show_add", {"title": "First"})
+    client.call("person_add", {"name": "Ana", "show": "first"})
     client.call("person_rename", {"person_id": 1, "name": "Anna"})
     client.stop()
+    _lose_second_line(client)
+    assert client.call("person_show", {"person_id": 1})["name"] == "Anna"
+    assert client.call("person_add", {"name": "Bea", "show": "first"})["person_id"] == 2
+    assert client.call("health_show")["problems"] == []
+
+
+def _lose_second_line(client: Client) -> None:
+    """The library is gone, and of the journal one line."""
     (client.home / "library.duckdb").unlink()
     journal = client.home / "journal" / "commands.jsonl"
     lines = journal.read_text().splitlines()
     journal.write_text("\n".join([lines[0], "5", lines[2]]) + "\n")
-    assert any("person_rename" in problem for problem in client.call("health_show")["problems"])
-    client.call("person_add", {"name": "Bea", "show": "first"})
-    client.stop()
-    assert client.call("person_show", {"person_id": 1})["name"] == "Bea"
 
 
 def test_engine_asked_to_end_by_a_signal_closes_the_library(client: Client) -> None:

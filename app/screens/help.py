@@ -40,8 +40,10 @@ class Help(ModalScreen[None]):
 
     def _draw(self, width: int, height: int) -> list[Line]:
         keys = self._place.rollcall.keys
-        path = str(self._place.rollcall.home / FILE_NAME)
-        lines: list[Line] = [[("Keys", "title"), ("   ↑↓ scrolls, esc leaves", "dim")], [(f"your own: {path}", "faint")]]
+        lines: list[Line] = [
+            [("Keys", "title"), ("   ↑↓ scrolls, esc leaves", "dim")],
+            [(f"your own: {FILE_NAME} in the workspace; H shows where that is", "faint")],
+        ]
         for place in [*self._place.places, "everywhere"]:
             actions = keys.of(place)
             if actions:

@@ -100,7 +100,7 @@ class FrameView(Params):
 
 
 class FrameRead(FrameView):
-    at_s: float = Field(ge=0, description="Time in the recording, seconds.", json_schema_extra={"positional": True})
+    at_s: float = Field(ge=0, le=1e7, description="Time in the recording, seconds.", json_schema_extra={"positional": True})
 
 
 class FrameOut(Picture):
@@ -114,8 +114,8 @@ def frame_read(context: Context, p: FrameRead) -> FrameOut:
 
 
 class FrameStrip(FrameView):
-    from_s: float = Field(ge=0, description="Time of the first frame, seconds.", json_schema_extra={"positional": True})
-    to_s: float = Field(ge=0, description="Time of the last frame, seconds.", json_schema_extra={"positional": True})
+    from_s: float = Field(ge=0, le=1e7, description="Time of the first frame, seconds.", json_schema_extra={"positional": True})
+    to_s: float = Field(ge=0, le=1e7, description="Time of the last frame, seconds.", json_schema_extra={"positional": True})
     count: int = Field(8, ge=1, le=96, description="Frames, evenly spread from the first to the last.")
 
 
