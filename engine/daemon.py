@@ -29,6 +29,7 @@ from engine.operations.spec import digest as spec_digest
 from engine.platform import engine_environment, private_folder, socket_path
 from engine.service import Engine
 from engine.version import VERSION
+from engine.workers import first_failure
 
 log = logging.getLogger("rollcall.daemon")
 CHECKPOINT_AFTER_S = 5.0
@@ -155,9 +156,10 @@ class Daemon:
     async def _watch_idle(self) -> None:
         """Checkpoint when work has paused; end the process when nobody has needed it for long, unless something else is served beside."""
         idle_exit_s = 0.0 if self.beside else self.engine.config.settings.engine.idle_exit_s
+        watched = 0.0
         while True:
             await anyio.sleep(min(1.0, idle_exit_s or 1.0))
-            if self._busy or self.engine.jobs.handles or self.engine.events.listeners or self.engine.hooks.waiting:
+            if self._busy or self.engine.jobs.handles or self.engine.hooks.waiting:
                 self._last_use = time.monotonic()
                 continue
             idle = time.monotonic() - self._last_use
@@ -165,8 +167,11 @@ class Daemon:
                 self._dirty = False
                 await self._checkpoint()
                 await self._back_up()
-            if self.engine.database.lost() or (idle_exit_s and idle >= idle_exit_s):
-                log.info("idle for %.0f s: ending", idle)
+            if self.engine.events.listeners:  # screens that are open, though nobody does anything
+                watched = time.monotonic()
+            unused = time.monotonic() - max(self._last_use, watched)
+            if self.engine.database.lost() or (idle_exit_s and unused >= idle_exit_s):
+                log.info("idle for %.0f s: ending", unused)
                 self.stop()
                 return
 
@@ -216,6 +221,7 @@ def run(home: Path, beside: Callable[[Daemon], Callable[[], Coroutine[Any, Any, 
     Raises:
         StoreLocked: another engine owns it.
         StoreVersion: a newer version wrote it.
+        StoreError: it cannot be used, or what the journal holds could not be brought back.
     """
     _log_to(home)
     os.chdir(home)
@@ -229,6 +235,12 @@ def run(home: Path, beside: Callable[[Daemon], Callable[[], Coroutine[Any, Any, 
         log.info("engine %s of %s, process %d", VERSION, home, os.getpid())
         try:
             anyio.run(daemon.serve, listener)
+        except BaseExceptionGroup as failures:
+            failure = first_failure(failures)
+            if isinstance(failure, RollcallError) or not isinstance(failure, Exception):
+                raise failure from None
+            log.exception("the engine ended")
+            raise unexpected(failure, "the engine", str(home)) from failure
         finally:
             listener.close()
             path.unlink(missing_ok=True)

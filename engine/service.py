@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine import upkeep
 from engine.artefacts import Artefacts
 from engine.config import Config
-from engine.errors import Conflict, StoreError, StoreLocked, StoreVersion
+from engine.errors import Conflict, DiskFull, StoreError, StoreLocked, StoreVersion, unexpected
 from engine.events import Events
 from engine.hooks import Hooks
 from engine.jobs import JobRunner
@@ -58,7 +58,11 @@ def open_database(home: Path, memory_limit_mb: int) -> Database:
     except NewerSchema as error:
         message = f"{home} was written by a newer rollcall (schema {error.found}; this version knows {error.known})."
         raise StoreVersion(message, "Upgrade rollcall; nothing was changed.") from error
+    except OSError as error:
+        raise unexpected(error, "opening the library", str(home)) from error
     except duckdb.Error as error:
+        if (full := unexpected(error, "opening the library", str(home))).code == DiskFull.code:
+            raise full from error
         hint = "Close other programs that have it open; if it is damaged, it could not be mended and no backup could be read."
         raise StoreError(f"The library {home / 'library.duckdb'} cannot be opened: {error}", hint) from error
 
@@ -147,20 +151,27 @@ class Engine:
         try:
             await self.settler.settled()
             await self.in_thread(self.database.restore, source, kept)
-            self.review.forget()
-            log.warning("%s was brought back; the library that was there is kept as %s", source, kept)
-            replayed = await self._catch_up()
-        except (duckdb.Error, OSError) as error:
-            raise StoreError(f"{source} could not be brought back: {error}", "The library is as it was.") from error
-        finally:
+        except BaseException as error:  # whatever it was, the library is as it was, and changes may go on
             self._restoring = False
+            if isinstance(error, (duckdb.Error, OSError)):
+                raise StoreError(f"{source} could not be brought back: {error}", "The library is as it was.") from error
+            raise
+        self.review.forget()
+        log.warning("%s was brought back; the library that was there is kept as %s", source, kept)
+        # Should this fail, changes stay refused until the next engine has caught up.
+        replayed = await self._catch_up()
+        self._restoring = False
         for episode_id in await self.in_thread(unsettled, self):
             self.settler.want(episode_id)
         await self.jobs.resume()
         return replayed
 
     async def _replay(self, line: dict[str, Any]) -> None:
-        """Do what a journal line says once more; one that is refused now is settled, so that it cannot meet somebody else's id later."""
+        """Do what a journal line says once more; one that is refused now is settled, so that it cannot meet somebody else's id later.
+
+        Raises:
+            StoreError: the store fails, for instance for want of room. Nothing may be changed before the line is done: its ids would be given again.
+        """
         journal, what = self.database.journal, f"{line.get('operation')} of {line.get('at')}"
         journal.replaying.add(line["key"])
         try:
@@ -169,6 +180,9 @@ class Engine:
             else:
                 await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
             log.warning("replayed %s from the journal", what)
+        except (OSError, StoreError, duckdb.OperationalError, duckdb.FatalException) as error:
+            hint = "Make room and start the engine again: the change is in the journal, and nothing is lost."
+            raise StoreError(f"{what} could not be brought back from the journal: {error}", hint) from error
         except Exception as error:  # whatever is wrong with one old line must not keep the engine from starting; it is kept and shown
             log.exception("could not replay %s", what)
             journal.append({"refused": line["key"], "reason": f"{what}: {error}"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -23,6 +24,12 @@ from store.commit_point import commit_point
 from store.errors import Locked
 from store.gate import Gate
 from store.journal import Journal
+
+log = logging.getLogger("rollcall.store")
+T = TypeVar("T")
+
+LOST = (duckdb.FatalException, duckdb.ConnectionException)
+"""DuckDB has given the library up until it is opened again: a write or a checkpoint met a full or failing disk, or opening it again did not work."""
 
 
 def now() -> datetime:
@@ -152,6 +159,20 @@ class Database:
             },
         )
 
+    def _read(self, read: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """What a read gives; when DuckDB has given the library up since, it is opened again and read once more."""
+        root = self._root
+        try:
+            with self._gate:
+                return read(self._cursor())
+        except LOST:
+            log.exception("DuckDB gave the library up")
+        with self._writer:
+            if self._root is root:  # nobody has opened it meanwhile
+                self.reopen()
+        with self._gate:
+            return read(self._cursor())
+
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """This thread's own cursor: a connection shared by threads gives wrong rows."""
         if getattr(self._local, "root", None) is not self._root:
@@ -163,8 +184,7 @@ class Database:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """A read, fully materialised (a half-read result would hold up checkpoints); the query limits its own rows."""
-        with self._gate:
-            return _rows(self._cursor(), sql, parameters)
+        return self._read(lambda cursor: _rows(cursor, sql, parameters))
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any] | None:
         """The first row of a read, or None."""
@@ -173,29 +193,38 @@ class Database:
 
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """A bulk read as one Arrow table, uncapped."""
-        with self._gate:
-            return self._cursor().sql(sql, params=list(parameters)).to_arrow_table()
+        return self._read(lambda cursor: cursor.sql(sql, params=list(parameters)).to_arrow_table())
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """One transaction in the writer lane; rolled back when the block raises."""
         with self._writer:
-            cursor = self._cursor()
-            cursor.begin()
+            cursor = self._begun()
             try:
                 yield Transaction(cursor)
-            except BaseException:  # whatever stopped the block, nothing of it stays
+            except BaseException as error:  # whatever stopped the block, nothing of it stays
                 _roll_back(cursor)
+                if isinstance(error, LOST):
+                    self.reopen()
                 raise
             try:
                 cursor.commit()
-            except duckdb.FatalException:
+            except LOST:
                 # A checkpoint that failed after a durable commit also arrives here, and the instance is unusable either way.
                 self.reopen()
                 raise
             except duckdb.Error:
                 _roll_back(cursor)
                 raise
+
+    def _begun(self) -> duckdb.DuckDBPyConnection:
+        """This thread's cursor with a transaction of its own; a library DuckDB has given up is opened again first."""
+        try:
+            return self._cursor().begin()
+        except LOST:
+            log.exception("DuckDB gave the library up")
+            self.reopen()
+            return self._cursor().begin()
 
     @contextmanager
     def command(self, operation: str, parameters: dict[str, Any], *, actor: str, key: str) -> Iterator[Command]:
@@ -232,7 +261,7 @@ class Database:
                 done = isinstance(error, duckdb.Error) and self.row("SELECT seq FROM command WHERE idem_key = ?", [key]) is not None
                 if not done:
                     if journalled:
-                        self.journal.append({"abort": key})
+                        self.journal.abort(key)
                     raise
             commit_point("command.committed")
 
@@ -262,14 +291,25 @@ class Database:
                 self._cursor().execute("CHECKPOINT").fetchall()
             except duckdb.TransactionException:
                 return  # somebody is reading; what was committed is safe in the log, and the next idle moment tries again
-            except duckdb.FatalException:
+            except LOST:
                 self.reopen()
                 raise
 
     def reopen(self) -> None:
-        """Replace a connection DuckDB has invalidated."""
+        """Open the library anew after DuckDB has given it up. Every cursor is closed first: one left open would hold the old file, and drop the lock
+        of the new one when it goes.
+
+        Raises:
+            duckdb.Error: it does not open yet, the disk may still be full; the next read or write tries again.
+        """
+        with self._writer, self._gate.shut():
+            self._close_connections()
+            self._root = self._connect()
+
+    def _close_connections(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
         self._root.close()
-        self._root = self._connect()
 
     def rewrite(self, copied: Callable[[Path], None]) -> None:
         """Write the whole library into a new file and put it in the place of the old one: what was only marked as deleted, or is still in the
@@ -341,17 +381,15 @@ class Database:
         wal = self.path.with_name(self.path.name + ".wal")
         try:
             self._root.execute("CHECKPOINT").fetchall()
-            for cursor in list(self._cursors):
-                cursor.close()
-            self._root.close()
+            self._close_connections()
             if wal.exists():
                 raise duckdb.IOException(f"{wal} is still there")
             if kept is not None:
                 os.link(self.path, kept)
-            commit_point("forget.before_swap")
+            commit_point("library.before_swap")
             fresh.replace(self.path)
             sync_folder(self.home)
-            commit_point("forget.swapped")
+            commit_point("library.swapped")
         finally:
             self._root = migrations.open_current(self.path, self._connect)
 

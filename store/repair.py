@@ -39,6 +39,7 @@ def opened(path: Path, connect: Connect) -> duckdb.DuckDBPyConnection:
         duckdb.Error: it cannot be opened, nothing helped, and it was left as it was.
         NewerSchema: a newer version wrote it.
     """
+    _clear(path)
     try:
         return migrations.open_current(path, connect)
     except duckdb.Error as error:
@@ -55,6 +56,15 @@ def notes(home: Path) -> list[str]:
 def kept(home: Path) -> list[Path]:
     """Files of libraries that were replaced: damaged ones, and those from before a backup was brought back."""
     return sorted([*home.glob("library.duckdb.damaged-*"), *home.glob("library.duckdb.replaced-*")])
+
+
+def _clear(path: Path) -> None:
+    """Remove what a kill in the middle of a swap left: the file that was to come, and the second name of the one that was to be kept."""
+    for fresh in path.parent.glob("library.re*.duckdb*"):
+        fresh.unlink()
+    for other in kept(path.parent):
+        if path.exists() and other.samefile(path):
+            other.unlink()
 
 
 def _rescue(path: Path, reason: str) -> bool:

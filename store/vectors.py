@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from store import results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class Vectors:
         return found["vector_id"].to_numpy(), flat.reshape(found.num_rows, -1).astype(np.float32)
 
     def sweep(self, database: Database) -> int:
-        """At start-up: remove the vectors of runs that were never committed or were removed, and what killed writers left; returns rows removed.
+        """At start-up: remove runs that were never committed with their vectors, the vectors of runs that were removed, and what killed writers left;
+        returns rows removed.
 
         LanceDB is not even loaded when the database knows of nothing to sweep.
         """
@@ -102,6 +104,8 @@ class Vectors:
             for leftover in self.folder.glob("**/.tmp*"):
                 leftover.unlink(missing_ok=True)
             removed += sum(self._remove(str(orphan["space"]), orphan["run_id"]) for orphan in orphans)
+        if orphans:
+            results.drop_unfinished(database)
         return removed
 
     def collect(self, database: Database) -> int:

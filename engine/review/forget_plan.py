@@ -160,6 +160,7 @@ def _names(engine: Engine, people: list[int]) -> tuple[list[str], list[str], lis
         if own.mentions(text):
             kept.append(text)
             sentences.append(f"The name is part of {what}, which is left alone.")
+    sentences.append("Copies of the workspace or of its files that were made elsewhere are not reached; one that is brought back is cleared of them.")
     return names, sorted(set(kept)), namesakes, sentences
 
 
