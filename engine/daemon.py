@@ -33,6 +33,7 @@ from engine.workers import first_failure
 
 log = logging.getLogger("rollcall.daemon")
 CHECKPOINT_AFTER_S = 5.0
+REST_AFTER_S = 60.0
 TIDY_AFTER_S = 20.0
 
 
@@ -167,6 +168,8 @@ class Daemon:
                 self._dirty = False
                 await self._checkpoint()
                 await self._back_up()
+            if idle >= REST_AFTER_S:
+                await self.engine.in_thread(self.engine.looker.rest)
             if self.engine.events.listeners:  # screens that are open, though nobody does anything
                 watched = time.monotonic()
             unused = time.monotonic() - max(self._last_use, watched)

@@ -83,7 +83,11 @@ def run_key(identify: str, settings: Settings) -> str:
 
 
 def perform(task: Message, send: Send) -> Message:
-    """Do one task in a worker: `segment`, `identify`, `totals` or `faces`."""
+    """Do one task in a worker: `segment`, `identify`, `totals`, `faces`, or a look at a media file."""
+    if task["kind"] in ("probe", "stills", "frame"):
+        from engine.looks import LOOKS
+
+        return LOOKS[task["kind"]](task, send)
     performers = {"segment": _segment, "identify": _identify, "totals": _totals, "faces": _faces}
     return performers[task["kind"]](task, Artefacts(Path(task["artefacts"])), build(task["settings"]), send)
 
@@ -154,7 +158,7 @@ def observe(path: Path, media: MediaInfo, window: SegmentWindow, settings: Setti
     step_us = round(1e6 / min(settings.observe.fps, float(media.fps)))
     analyzer = Analyzer(window, (media.width, media.height), step_us, detector, settings.observe)
     told = time.monotonic()
-    for frame, analyse in read(path, media, window, settings.observe):
+    for frame, analyse in read(path, media, window, settings.observe, wait_s=settings.engine.media_wait_s):
         analyzer.push(frame, analyse)
         if time.monotonic() - told >= REPORT_EVERY_S:
             told = time.monotonic()

@@ -24,6 +24,7 @@ from engine.errors import Conflict, DiskFull, StoreError, StoreLocked, StoreVers
 from engine.events import Events
 from engine.hooks import Hooks
 from engine.jobs import JobRunner
+from engine.looker import Looker
 from engine.operations import everything, registry
 from engine.review import forget
 from engine.review.desk import Desk
@@ -80,6 +81,7 @@ class Engine:
         self.exports = home / "exports"
         self.hooks = Hooks(self)
         self.events = Events(self.hooks.wake)
+        self.looker = Looker(home)
         self.jobs = JobRunner(self)
         self.review = Desk(self)
         self.settler = Settler(self)
@@ -216,4 +218,5 @@ class Engine:
 
     def close(self) -> None:
         """Checkpoint and let the library go."""
+        self.looker.rest()
         self.database.close()

@@ -12,13 +12,15 @@ import anyio
 from engine import analyse as analysis
 from engine import upkeep
 from engine.config import Settings
-from engine.errors import ProviderMismatch, RollcallError
+from engine.errors import BadMedia, ProviderMismatch, RollcallError
+from engine.looker import Looker
 from engine.models.load import choose
 from engine.models.runtime import cpu_only
 from engine.service import Engine
 from engine.wire import Client
 from engine.workers import pool_size
 from store import backups, work
+from tests.footage import scene, write
 from tests.scenarios import home_with, measure
 
 # engine
@@ -76,6 +78,19 @@ def _reads_at_once(settings: Settings, folder: Path) -> float:
 @measure("engine.workers", 1, 3)
 def _processes(settings: Settings, folder: Path) -> float:
     return pool_size(settings.engine.workers)[0]
+
+
+@measure("engine.media_wait_s", 0.01, 60)
+def _looked_at(settings: Settings, folder: Path) -> float:
+    """Whether there is time to look at a film."""
+    looker = Looker(home_with(folder, settings, "engine.media_wait_s"))
+    try:
+        return float(looker.probe(write(folder / "film.mp4", [scene(1)] * 5, range(5))).frames)
+    except BadMedia as error:
+        assert "given up" in error.message
+        return 0
+    finally:
+        looker.rest()
 
 
 @measure("engine.free_space_floor_mb", 0, 1 << 40)

@@ -161,7 +161,7 @@ def _kill_one(client: Client, running: subprocess.Popen[str], moments: random.Ra
         if answer and children:
             time.sleep(moments.random() * 1.5)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(children[0] if worker else int(answer["pid"]), signal.SIGKILL)
+                os.kill(children[-1] if worker else int(answer["pid"]), signal.SIGKILL)
                 return 1
         time.sleep(0.05)
     return 0

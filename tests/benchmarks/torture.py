@@ -29,7 +29,7 @@ from tools.demo.shots import EPISODE
 
 SHOTS = ("dark, reverse", "red, again", "left, again")
 EDITORS = 3
-PAUSE_S = (0.5, 6.0)
+PAUSE_S = (1.0, 10.0)
 """Shortest and longest time between two blows."""
 
 PATIENCE_S = 180.0
@@ -70,6 +70,8 @@ def _library(folder: Path, small: bool) -> Iterator[Disk]:
     """A workspace with an analysed episode, on a small file system where that can be had."""
     with mounted(folder / "disk", small) as disk:
         clip = write_episode(folder, tuple(shot for shot in EPISODE if shot.name in SHOTS), seed=5)
+        disk.home.mkdir(mode=0o700)
+        (disk.home / "config.toml").write_text("[engine]\nfree_space_floor_mb = 0\n")
         client = Client(disk.home, "person:ana")
         added = client.call("episode_add", {"path": str(clip)})
         job = client.call("episode_analyse", {"episode": str(added["episode_id"]), "settings": SETTINGS})

@@ -13,7 +13,7 @@ from typing import Any
 from engine.errors import BadInput, Conflict, EngineUnavailable, Refused, RollcallError, StoreError
 from engine.wire import Client
 
-SETTINGS: dict[str, Any] = {"models.profile": "embedded", "observe.segment_s": 2, "observe.fps": 3, "track.picks": 2, "engine.free_space_floor_mb": 0}
+SETTINGS: dict[str, Any] = {"models.profile": "embedded", "observe.segment_s": 2, "observe.fps": 3, "track.picks": 2}
 UNDO_SHARE = 0.15
 
 
