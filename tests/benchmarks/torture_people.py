@@ -110,7 +110,7 @@ class Analyst(_Worker):
         self.ended: Counter[str] = Counter()
 
     def work(self) -> None:
-        """One analysis to its end."""
+        """One analysis to its end, and a rest: a backup is only brought back while no job runs."""
         settings = {**SETTINGS, "track.picks": self.moments.randint(2, 60), "track.max_gap_s": round(self.moments.uniform(0.4, 0.9), 3)}
         asked = self.look("episode_analyse", {"episode": "1", "settings": settings})
         job: dict[str, Any] | None = asked
@@ -119,3 +119,4 @@ class Analyst(_Worker):
             job = self.look("job_show", {"job_id": asked["job_id"]})
         if asked and job:
             self.ended[job["state"]] += 1
+        time.sleep(self.moments.uniform(0.0, 8.0))
