@@ -169,6 +169,7 @@ class Daemon:
                 await self._checkpoint()
                 await self._back_up()
             if idle >= REST_AFTER_S:
+                await self.engine.jobs.rest()
                 await self.engine.in_thread(self.engine.looker.rest)
             if self.engine.events.listeners:  # screens that are open, though nobody does anything
                 watched = time.monotonic()

@@ -102,7 +102,11 @@ def _models(profile: str, folder: str, provider: str, threads: int) -> Loaded:
 
 def _models_of(task: Message, settings: Settings) -> Loaded:
     """The models a task was planned for."""
-    models = _models(task["profile"], task["models"], settings.models.provider, task["threads"])
+    asked = (task["profile"], task["models"], settings.models.provider, task["threads"])
+    models = _models(*asked)
+    if [models.detector.digest, models.embedder.digest] != task["model_digests"]:
+        _models.cache_clear()  # others were installed since this worker loaded its own
+        models = _models(*asked)
     if [models.detector.digest, models.embedder.digest] != task["model_digests"]:
         raise RollcallError("Other models were installed while the job ran.", "Start it again.")
     return models
