@@ -97,6 +97,7 @@ def test_kill_while_a_change_is_made(point: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_kill_at_random_moments(tmp_path: Path, clip: Path, undisturbed: dict[str, list[tuple[object, ...]]]) -> None:
     """Engine and workers in turn, at seeded moments of running analyses, at least ten times; each command finishes by itself."""
     moments, kills = random.Random(7), 0
@@ -117,6 +118,7 @@ def test_kill_at_random_moments(tmp_path: Path, clip: Path, undisturbed: dict[st
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_no_acknowledged_decision_is_lost_to_kills(tmp_path: Path, clip: Path) -> None:
     """People decide while analyses run under one new setting after the other and the engine is killed: whatever was answered is there, and true."""
     home, moments = tmp_path / "home", random.Random(11)
