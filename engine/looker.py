@@ -144,11 +144,7 @@ def _ask(process: subprocess.Popen[bytes], task: Message, deadline: float, on_me
         EOFError: the process ended.
     """
     assert process.stdin is not None and process.stdout is not None
-    try:
-        process.stdin.write(json.dumps(task).encode() + b"\n")
-        process.stdin.flush()
-    except BrokenPipeError as error:
-        raise EOFError from error
+    _tell(process.stdin.fileno(), json.dumps(task).encode() + b"\n", deadline)
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -165,6 +161,24 @@ def _ask(process: subprocess.Popen[bytes], task: Message, deadline: float, on_me
             if "done" in message or "error" in message:
                 return message
             on_message(message)
+
+
+def _tell(pipe: int, data: bytes, deadline: float) -> None:
+    """Write to a process that may not read, nor be there any more.
+
+    Raises:
+        TimeoutError, EOFError: as of `_ask`.
+    """
+    os.set_blocking(pipe, False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_WRITE)
+        while data:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+            try:
+                data = data[os.write(pipe, data) :]
+            except BrokenPipeError as error:
+                raise EOFError from error
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
