@@ -118,7 +118,7 @@ def _items(context: Context, episode: str | None, limit: int) -> tuple[list[agen
 def _shown(context: Context, items: list[agenda.Item]) -> list[QueueItem]:
     """Items with what a reviewer needs: one look-up for all of them."""
     database, desk = context.engine.database, context.engine.review
-    states = {item.episode_id: desk.state(item.episode_id) for item in items}
+    states = {episode: desk.state(episode) for episode in {item.episode_id for item in items}}
     facts = questions.facts_of_tracks(database, [piece.track_id for item in items for unit in item.units for piece in unit.shown])
     people = {one["person_id"] for item in items for unit in item.units for one in unit.candidates}
     people |= {unit.shown[0].person_id for item in items for unit in item.units}

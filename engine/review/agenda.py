@@ -119,9 +119,11 @@ def _joined(database: Database, state: EpisodeState, snoozed: set[tuple[int, int
     found = []
     for track_id in state.covers:
         pieces = state.pieces[track_id]
+        if len(pieces) < 2:
+            continue
         labels = {(piece.person_id, piece.excluded) for piece in pieces if piece.decision_id is not None}
         old = all(piece.decision_id is None or state.decisions[piece.rev].logged_at < made for piece in pieces)
-        if len(pieces) > 1 and len(labels) > 1 and old and (track_id, pieces[0].start_us) not in snoozed:
+        if len(labels) > 1 and old and (track_id, pieces[0].start_us) not in snoozed:
             unit = Unit("mixed", pieces, pieces, False, None, 0.0, ())
             found.append(Item(f"joined-{track_id}", state.episode_id, unit.seconds / 2, (unit,)))
     return sorted(found, key=lambda item: -item.at_risk_s)
