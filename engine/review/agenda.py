@@ -95,7 +95,7 @@ def episode_of(database: Database, item: str) -> int:
     """
     found = questions.episode_of_item(database, item)
     if found is None:
-        raise NotFound(f"There is no item {item!r} in the queue.", "`rollcall queue list` lists them.")
+        raise NotFound(f"There is no item {item!r} in the queue.", "`rollcall queue next` gives the present one.")
     return found
 
 
