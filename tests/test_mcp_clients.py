@@ -202,21 +202,3 @@ def test_inspector_finds_nothing_wrong_and_calls_every_tool(served: tuple[Client
 def test_home_is_private_and_so_are_the_tokens(served: tuple[Client, int, str]) -> None:
     path = Path(served[0].home / tokens.FILE)
     assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_lines_of_the_readme_that_add_the_server_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The configuration README shows, read by somebody else's client as it stands there, and the command line beside it."""
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    shown = next(line for line in readme.splitlines() if line.startswith('{"mcpServers"'))
-    command = next(line for line in readme.splitlines() if line.startswith("claude mcp add"))
-    config = json.loads(shown)
-    (server,) = config["mcpServers"].values()
-    assert command.split("#")[0].split("--", 1)[1].split() == [server["command"], *server["args"]]
-    server["env"] = {**os.environ, "ROLLCALL_HOME": str(tmp_path / "home"), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-    async def run() -> list[str]:
-        async with fastmcp.Client(config) as mcp:
-            return [tool.name for tool in await mcp.list_tools()]
-
-    assert anyio.run(run) == [op["name"] for op in Selection().of(wire.operations())]
-    Client(tmp_path / "home").stop()

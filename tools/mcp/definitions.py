@@ -37,7 +37,7 @@ def tool(op: dict[str, Any]) -> Tool:
             read_only_hint=not writes,
             destructive_hint=op["effect"] == "destroy",
             idempotent_hint=bool(op["idempotent"]),
-            open_world_hint=op["name"] in ("model_pull", "hook_test"),
+            open_world_hint=False,
         ),
     )
 
