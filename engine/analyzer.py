@@ -44,10 +44,9 @@ class Analyzer:
 
     def push(self, frame: Frame, analyse: bool) -> None:
         """Take the next decoded frame; `analyse` says whether faces are looked for in it."""
-        picture = frame.scaled(PICTURE_LONG_SIDE)
-        self._cuts.push(frame.t_us, picture)
+        self._cuts.push(frame, analyse)
         if analyse:
-            self._waiting.append((frame, signature(picture)))
+            self._waiting.append((frame, signature(frame.scaled(PICTURE_LONG_SIDE))))
         while self._waiting and self._waiting[0][0].t_us < self._cuts.settled_us:
             self._look(*self._waiting.popleft())
 
