@@ -66,7 +66,7 @@ class _Seen:
 
     @cached_property
     def thumb(self) -> Thumb:
-        return cv2.resize(self.picture(), _THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
+        return np.asarray(cv2.resize(self.picture(), _THUMB, interpolation=cv2.INTER_AREA), np.float32)
 
 
 class CutDetector:
