@@ -65,6 +65,11 @@ class ObserveSettings(Section):
     still_below: float = Field(
         8.0, ge=0, description="A picture is still while no part of it outside the faces changes by this many grey levels; 0 takes none for still."
     )
+    unmoved_s: float = Field(
+        0.4,
+        ge=0,
+        description="In a still picture, faces that look as they did are taken to be where they were for less than this long; 0 looks every time.",
+    )
     min_score: float = Field(0.3, gt=0, lt=1, description="Faces with a lower detector score are not kept at all.")
     nms_iou: float = Field(0.4, gt=0, lt=1, description="Boxes overlapping more than this are one face.")
     cut_threshold: float = Field(

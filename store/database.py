@@ -57,9 +57,8 @@ class Transaction:
 
     def next_id(self, table: str, column: str) -> int:
         """The next id, never one that was given before, even to what is gone; a crash before the commit burns nothing."""
-        if counted := self.rows("SELECT last FROM counter WHERE name = ?", [table]):
-            self.execute("UPDATE counter SET last = last + 1 WHERE name = ?", [table])
-            return int(counted[0]["last"]) + 1
+        if counted := self.rows("UPDATE counter SET last = last + 1 WHERE name = ? RETURNING last", [table]):
+            return int(counted[0]["last"])
         first = int(self.rows(f'SELECT coalesce(max({column}), 0) + 1 AS id FROM "{table}"')[0]["id"])
         self.execute("INSERT INTO counter VALUES (?, ?)", [table, first])
         return first

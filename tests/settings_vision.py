@@ -98,6 +98,11 @@ def _smallest_look(settings: Settings, folder: Path) -> float:
     return min(_looks(settings)[0])
 
 
+@measure("observe.unmoved_s", 0.4, 0.0)
+def _looks_at_a_face_that_does_not_move(settings: Settings, folder: Path) -> float:
+    return len(_looks(settings, still=True)[0])
+
+
 @measure("observe.still_below", 8.0, 0.0)
 def _pixels_looked_at(settings: Settings, folder: Path) -> float:
     return sum(_looks(settings, still=True)[0])

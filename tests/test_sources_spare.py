@@ -13,13 +13,13 @@ import pytest
 
 from engine.config import ObserveSettings
 from engine.models.base import Image
-from engine.sources.ahead import DEPTH, ahead
+from engine.sources.ahead import CHUNK, DEPTH, ahead
 from engine.sources.file import read
 from engine.sources.frame import Frame
 from engine.sources.probe import probe
 from engine.sources.spare import Sparing
 from engine.tables import SegmentWindow
-from engine.vision.shots import PICTURE_LONG_SIDE, CutDetector
+from engine.vision.shots import CutDetector
 from tests.footage import scene
 
 LENGTHS = (45, 30, 21, 60, 38)
@@ -60,8 +60,8 @@ def frames_of(path: Path, *, every_frame: bool, fps: float = 6.0) -> list[tuple[
 
 def cuts_of(frames: list[tuple[Frame, bool]]) -> list[int]:
     detector = CutDetector(ObserveSettings())
-    for frame, _ in frames:
-        detector.push(frame.t_us, frame.scaled(PICTURE_LONG_SIDE))
+    for frame, analysed in frames:
+        detector.push(frame, analysed)
     detector.finish()
     return detector.cuts
 
@@ -117,7 +117,7 @@ def test_work_ahead_is_bounded_ends_when_closed_and_hands_on_errors() -> None:
     endless = ahead(numbers(10**9))
     assert [next(endless) for _ in range(3)] == [0, 1, 2]
     time.sleep(0.1)
-    assert len(made) <= 3 + DEPTH + 1
+    assert len(made) <= CHUNK * (DEPTH + 2), "besides those in the queue, a chunk at either end"
     endless.close()
     assert made[-1] == -1, "what it ran was closed"
     failing = ahead(numbers(2))

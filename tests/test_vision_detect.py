@@ -8,8 +8,8 @@ import numpy as np
 
 from engine.config import ObserveSettings
 from engine.models.base import Faces, Image
-from engine.vision.detect import FULL, NOT_RUN, SMALL, FaceFinder
-from tests.footage import Still
+from engine.vision.detect import FULL, NOT_RUN, SMALL, UNMOVED, FaceFinder
+from tests.footage import Still, scene
 
 Box = tuple[float, float, float, float]
 
@@ -55,7 +55,7 @@ def test_a_steady_face_costs_small_looks_only() -> None:
     finder = FaceFinder(spotter, SETTINGS)
     looks = [finder.look(frame, False) for frame in frames(13)]
     assert [look.kind for look in looks] == [FULL, *[SMALL] * 5] * 2 + [FULL]
-    assert spotter.sizes.count(640) == 3 and spotter.sizes.count(320) == 13
+    assert spotter.sizes == [320, 640, *[320] * 5, 640, *[320] * 5, 640]
     assert all(np.allclose(look.faces.boxes, [BIG], atol=1e-6) and len(look.faces.scores) == 1 for look in looks)
     assert np.allclose(looks[0].faces.landmarks[0], [[0.2, 0.3]] * 5, atol=1e-6)
 
@@ -111,7 +111,7 @@ def test_in_a_still_picture_faces_are_followed_at_the_size_they_need() -> None:
     finder = FaceFinder(spotter, SETTINGS)
     looks = [finder.look(frame, False) for frame in frames(19, still=True)]
     assert [look.kind for look in looks] == [FULL, *[SMALL] * 17, FULL], "and full looks are three seconds apart"
-    assert spotter.sizes == [320, 640, *[160] * 17, 160, 640]
+    assert spotter.sizes == [320, 640, *[160] * 17, 640]
     spotter.faces = [BIG, SMALL_FACE]
     spotter.sizes.clear()
     picture = frames(1, still=True)[0].picture
@@ -127,6 +127,20 @@ def test_in_a_still_picture_without_faces_the_detector_rests() -> None:
     assert [look.kind for look in looks] == [FULL, *[NOT_RUN] * 17]
     moving = FaceFinder(Spotter([]), ObserveSettings(still_below=0))
     assert NOT_RUN not in {moving.look(frame, False).kind for frame in frames(18, still=True)}
+
+
+def test_faces_that_look_as_they_did_are_where_they_were_for_a_while() -> None:
+    still = Still(np.asarray(scene(3, 1280, 720), np.uint8), 0)
+    spotter = Spotter([BIG, (0.5, 0.1, 0.7, 0.5)])
+    finder = FaceFinder(spotter, ObserveSettings(full_every_s=100, unmoved_s=0.4))
+    looks = [finder.look(Still(still.picture, i * 166_667), False) for i in range(8)]
+    assert [look.kind for look in looks] == [FULL, UNMOVED, UNMOVED, SMALL, UNMOVED, UNMOVED, SMALL, UNMOVED]
+    assert all(np.array_equal(look.faces.boxes, looks[0].faces.boxes) for look in looks)
+    other = still.picture.copy()
+    other[72:360, 700:800] = other[360:648, 300:400]
+    assert finder.look(Still(other, 8 * 166_667), False).kind == SMALL, "one of them turned away, or was covered"
+    always = FaceFinder(Spotter([BIG]), ObserveSettings(unmoved_s=0))
+    assert UNMOVED not in {always.look(Still(still.picture, i * 166_667), False).kind for i in range(8)}
 
 
 def test_a_face_lost_in_the_least_picture_is_followed_in_larger_ones() -> None:

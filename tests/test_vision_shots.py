@@ -13,17 +13,21 @@ from engine.models.base import Image
 from engine.sources.file import read
 from engine.sources.probe import probe
 from engine.sources.windows import plan
-from engine.vision.shots import PICTURE_LONG_SIDE, CutDetector
-from tests.footage import scene
+from engine.vision.shots import CutDetector
+from tests.footage import Still, scene
 
 
-def cuts_of(pictures: list[Image], times: list[int] | None = None, settings: ObserveSettings | None = None) -> list[int]:
-    """Cuts as frame numbers."""
+def cuts_of(pictures: list[Image], times: list[int] | None = None, settings: ObserveSettings | None = None, every: int = 4) -> list[int]:
+    """Cuts as frame numbers; every so manieth frame is analysed."""
     times = times or [40_000 * i for i in range(len(pictures))]
     detector = CutDetector(settings or ObserveSettings())
-    for t_us, picture in zip(times, pictures, strict=True):
-        detector.push(t_us, picture)
-        assert all(cut < detector.settled_us or cut <= t_us for cut in detector.cuts)
+    known, settled = list[int](), 0
+    for n, (t_us, picture) in enumerate(zip(times, pictures, strict=True)):
+        detector.push(Still(picture, t_us), n % every == 0)
+        assert settled <= detector.settled_us <= t_us + 1
+        assert [cut for cut in detector.cuts if cut < settled] == known, "what was certain stays so"
+        settled = detector.settled_us
+        known = [cut for cut in detector.cuts if cut < settled]
     detector.finish()
     return [times.index(cut) for cut in detector.cuts]
 
@@ -36,10 +40,32 @@ def shot(seed: int, length: int, shift: int = 1, noise: float = 3.0) -> list[Ima
     return [np.clip(frame, 0, 255).astype(np.uint8) for frame in frames]
 
 
-def test_cuts_are_exact_to_the_frame() -> None:
+@pytest.mark.parametrize("every", [1, 2, 4, 5, 1000])
+def test_cuts_are_exact_to_the_frame(every: int) -> None:
     lengths = [25, 40, 11, 60, 30]
     pictures = [picture for seed, length in enumerate(lengths) for picture in shot(seed, length)]
-    assert cuts_of(pictures) == np.cumsum(lengths)[:-1].tolist()
+    assert cuts_of(pictures, every=every) == np.cumsum(lengths)[:-1].tolist()
+
+
+class Watched(Still):
+    """Counts the pictures taken of it."""
+
+    taken = 0
+
+    def scaled(self, long_side: int) -> Image:
+        self.taken += 1
+        return super().scaled(long_side)
+
+
+def test_only_frames_around_changes_are_looked_at() -> None:
+    frames = [Watched(picture, 40_000 * n) for n, picture in enumerate([*shot(1, 50, shift=0), *shot(2, 50, shift=0)])]
+    detector = CutDetector(ObserveSettings())
+    for n, frame in enumerate(frames):
+        detector.push(frame, n % 5 == 0)
+    detector.finish()
+    assert detector.cuts == [50 * 40_000]
+    # Those that are analysed, the suspect ones from 46 to 50 with their neighbours, and the last.
+    assert {n for n, frame in enumerate(frames) if frame.taken} == {*range(0, 100, 5), *range(43, 53), 99}
 
 
 def test_cut_times_come_from_the_clock_not_from_counting() -> None:
@@ -47,7 +73,7 @@ def test_cut_times_come_from_the_clock_not_from_counting() -> None:
     pictures = [*shot(1, 33), *shot(2, 47)]
     detector = CutDetector(ObserveSettings())
     for t_us, picture in zip(times, pictures, strict=True):
-        detector.push(t_us, picture)
+        detector.push(Still(picture, t_us), False)
     detector.finish()
     assert detector.table()["t_us"].to_pylist() == [times[33]]
 
@@ -89,8 +115,8 @@ def _real_cuts(path: Path) -> list[float]:
     settings, media = ObserveSettings(), probe(path)
     (window,) = plan(media, settings)
     detector = CutDetector(settings)
-    for frame, _ in read(path, media, window, settings):
-        detector.push(frame.t_us, frame.scaled(PICTURE_LONG_SIDE))
+    for frame, analysed in read(path, media, window, settings):
+        detector.push(frame, analysed)
     detector.finish()
     return [cut / 1e6 for cut in detector.cuts]
 

@@ -1,9 +1,10 @@
 """The detection cascade: looks just large enough for the faces known, a full look where it can change something.
 
 Small faces need resolution, and SCRFD misses some that fill the picture unless it is shrunk, so a frame is looked at in two sizes, merged, at
-the start of a shot, at intervals, and when the faces are not those of the frame before. In between one size is enough: the small one
-when it saw all faces last time, else the large one; and where nothing changed but the faces known, a size at which those are still
-certain to be found, or no look at all when there are none.
+the start of a shot and when the faces are not those of the frame before. In between one size is enough: the small one when it saw all faces
+last time, and the large one at intervals; else the large one, and at intervals both. Where nothing changed but the faces known, it is a size
+at which those are still certain to be found, or no look at all when there are none, or when every one of them still looks as it did a
+moment ago: then they are where they were.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from engine.sources.frame import Frame
 from engine.vision.boxes import grown, iou, nms
 from engine.vision.novelty import Scenery
 
-NOT_RUN, SMALL, FULL = 0, 1, 2
+NOT_RUN, SMALL, FULL, UNMOVED = 0, 1, 2, 3
+"""Kinds of looks: none, as there is nobody; in one size; in two, or in the large one; none, as the faces of the look before are where they were."""
 
 _SAME_FACE_IOU = 0.3
 
@@ -58,7 +60,8 @@ class FaceFinder:
         self._interval: int | None = None
         self._faces = NOBODY
         self._size = self._small_size
-        self._looked, self._looked_fully = Scenery(), Scenery()
+        self._looked, self._looked_fully, self._found = Scenery(), Scenery(), Scenery()
+        self._found_us = 0
         self._sure_px = float(detector.sure_px)
 
     def look(self, frame: Frame, new_shot: bool) -> Look:
@@ -69,18 +72,24 @@ class FaceFinder:
             self._sure_px = float(self._detector.sure_px)
             return self._closely(frame, self._at(frame, self._small_size), self._small_size)
         due, changed = self._due(frame), self._looked.changed(frame, self._faces.boxes, self._settings.still_below)
-        if not (due or changed or len(self._faces.scores)):
-            return Look(NOBODY, NOT_RUN)
-        size = self._size if changed else min(self._size, self._following(frame))
+        if not (due or changed):
+            if not len(self._faces.scores):
+                return Look(NOBODY, NOT_RUN)
+            if frame.t_us - self._found_us < self._settings.unmoved_s * 1e6 and self._found.unmoved(frame, self._faces.boxes):
+                return Look(self._faces, UNMOVED)
+        size = self._full_size if due else self._size if changed else min(self._size, self._following(frame))
         first = self._at(frame, size)
         same = _same_faces(self._faces, first)
-        if due or not same:
-            if not same and size < self._size:
-                self._sure_px *= _LESS_SURE
+        if not same and size < self._size:
+            self._sure_px *= _LESS_SURE
+        if not same or (due and self._size == self._full_size):
             return self._closely(frame, first, size)
-        self._faces = first
-        if size == self._size:
+        self._remember(frame, first)
+        if size >= self._size:
             self._looked.remember(frame)
+        if due:
+            self._interval = self._interval_of(frame.t_us)
+            self._looked_fully.remember(frame)
         return Look(first, FULL if size == self._full_size else SMALL)
 
     def _closely(self, frame: Frame, first: Faces, size: int) -> Look:
@@ -90,10 +99,15 @@ class FaceFinder:
         faces = _merged(first, other, self._settings.nms_iou)
         if size in (small, full):
             self._size = small if _same_faces(faces, first if size == small else other) else full
-        self._interval, self._faces = self._interval_of(frame.t_us), faces
+        self._interval = self._interval_of(frame.t_us)
+        self._remember(frame, faces)
         self._looked.remember(frame)
         self._looked_fully.remember(frame)
         return Look(faces, FULL)
+
+    def _remember(self, frame: Frame, faces: Faces) -> None:
+        self._faces, self._found_us = faces, frame.t_us
+        self._found.remember(frame)
 
     def _following(self, frame: Frame) -> int:
         """The long side at which the known faces are certain to be found."""
