@@ -36,6 +36,7 @@ class Looker:
         self._idle: list[subprocess.Popen[bytes]] = []
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._lock = threading.Lock()
+        self._used = time.monotonic()
 
     def probe(self, path: Path) -> MediaInfo:
         """What a video file is.
@@ -66,6 +67,10 @@ class Looker:
         task = {"kind": "frame", "path": str(path), "media": media.as_dict(), "t_us": t_us, "long_side": long_side}
         found: Message | None = self._look(task)["still"]
         return found
+
+    def unused_s(self) -> float:
+        """Seconds since the last look; 0 when no process waits for the next."""
+        return time.monotonic() - self._used if self._idle else 0.0
 
     def rest(self) -> None:
         """End the processes nobody uses."""
@@ -121,6 +126,7 @@ class Looker:
             else:
                 with self._lock:
                     self._idle.append(process)
+                    self._used = time.monotonic()
                 return answer
         raise AssertionError("unreachable")
 
