@@ -161,6 +161,7 @@ class Daemon:
         watched = 0.0
         while True:
             await anyio.sleep(min(1.0, idle_exit_s or 1.0))
+            await self.engine.rest(REST_AFTER_S)
             if self._busy or self.engine.jobs.handles or self.engine.hooks.waiting:
                 self._last_use = time.monotonic()
                 continue
@@ -169,9 +170,6 @@ class Daemon:
                 self._dirty = False
                 await self._checkpoint()
                 await self._back_up()
-            if idle >= REST_AFTER_S:
-                await self.engine.jobs.rest()
-                await self.engine.in_thread(self.engine.looker.rest)
             if self.engine.events.listeners:  # screens that are open, though nobody does anything
                 watched = time.monotonic()
             unused = time.monotonic() - max(self._last_use, watched)

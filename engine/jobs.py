@@ -65,6 +65,7 @@ class JobRunner:
         self._group: TaskGroup | None = None
         self._lanes = {"analyse": anyio.CapacityLimiter(1), "pull": anyio.CapacityLimiter(1), "import": anyio.CapacityLimiter(1)}
         self._pool: WorkerPool | None = None
+        self._ended = time.monotonic()
         self.handles: dict[int, JobHandle] = {}
 
     async def workers(self, size: int) -> WorkerPool:
@@ -75,6 +76,10 @@ class JobRunner:
         if self._pool is None:
             self._pool = WorkerPool(size, self._engine.home / "engine.log")
         return self._pool
+
+    def unused_s(self) -> float:
+        """Seconds since the last job ended; 0 while there is one."""
+        return 0.0 if self.handles else time.monotonic() - self._ended
 
     async def rest(self) -> None:
         """End the worker processes no job uses."""
@@ -129,6 +134,7 @@ class JobRunner:
             log.exception("job %d could not be carried through; it is taken up again by the next engine", job_id)
         finally:
             del self.handles[job_id]
+            self._ended = time.monotonic()
 
     async def _perform(self, handle: JobHandle, kind: str) -> None:
         job_id, engine = handle.job_id, self._engine

@@ -36,6 +36,7 @@ class Looker:
         self._idle: list[subprocess.Popen[bytes]] = []
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._lock = threading.Lock()
+        self._used = time.monotonic()
 
     def probe(self, path: Path) -> MediaInfo:
         """What a video file is.
@@ -66,6 +67,10 @@ class Looker:
         task = {"kind": "frame", "path": str(path), "media": media.as_dict(), "t_us": t_us, "long_side": long_side}
         found: Message | None = self._look(task)["still"]
         return found
+
+    def unused_s(self) -> float:
+        """Seconds since the last look; 0 when no process waits for the next."""
+        return time.monotonic() - self._used if self._idle else 0.0
 
     def rest(self) -> None:
         """End the processes nobody uses."""
@@ -121,6 +126,7 @@ class Looker:
             else:
                 with self._lock:
                     self._idle.append(process)
+                    self._used = time.monotonic()
                 return answer
         raise AssertionError("unreachable")
 
@@ -144,11 +150,7 @@ def _ask(process: subprocess.Popen[bytes], task: Message, deadline: float, on_me
         EOFError: the process ended.
     """
     assert process.stdin is not None and process.stdout is not None
-    try:
-        process.stdin.write(json.dumps(task).encode() + b"\n")
-        process.stdin.flush()
-    except BrokenPipeError as error:
-        raise EOFError from error
+    _tell(process.stdin.fileno(), json.dumps(task).encode() + b"\n", deadline)
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -165,6 +167,24 @@ def _ask(process: subprocess.Popen[bytes], task: Message, deadline: float, on_me
             if "done" in message or "error" in message:
                 return message
             on_message(message)
+
+
+def _tell(pipe: int, data: bytes, deadline: float) -> None:
+    """Write to a process that may not read, nor be there any more.
+
+    Raises:
+        TimeoutError, EOFError: as of `_ask`.
+    """
+    os.set_blocking(pipe, False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_WRITE)
+        while data:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+            try:
+                data = data[os.write(pipe, data) :]
+            except BrokenPipeError as error:
+                raise EOFError from error
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -216,6 +216,13 @@ class Engine:
         rows = {track: pooled[track - ids.track_id(run_id, 0)] for track in track_ids}
         return {track: np.asarray(row) for track, row in rows.items() if row.any()}
 
+    async def rest(self, after_s: float) -> None:
+        """End worker processes nobody has needed for so long."""
+        if self.jobs.unused_s() >= after_s:
+            await self.jobs.rest()
+        if self.looker.unused_s() >= after_s:
+            await self.in_thread(self.looker.rest)
+
     def close(self) -> None:
         """Checkpoint and let the library go."""
         self.looker.rest()

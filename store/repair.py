@@ -71,6 +71,8 @@ def _rescue(path: Path, reason: str) -> bool:
     """Put something that opens in the library's place; False when there is nothing."""
     home, wal = path.parent, _log_of(path)
     log.error("%s is damaged: %s", path, reason)
+    for left in (home / "tmp").glob("job-*"):
+        shutil.rmtree(left, ignore_errors=True)  # copies of repairs that were killed would fill the disk
     with tempfile.TemporaryDirectory(prefix="job-", dir=home / "tmp") as scratch:
         found = _mended(path, Path(scratch)) or _from_backup(home, Path(scratch))
         if found is None:

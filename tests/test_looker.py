@@ -61,6 +61,11 @@ def test_look_that_hangs_is_given_up_and_the_next_is_answered(looker: Looker, fi
     assert time.monotonic() - began < 10
     with pytest.raises(ProcessLookupError):
         os.kill(stopped, 0)
+    waiting = looker._take()
+    os.kill(waiting.pid, signal.SIGSTOP)
+    looker._idle.append(waiting)
+    with pytest.raises(BadMedia, match="was given up"):
+        looker.stills(film, probe(film), [0] * 100_000, 64, None, "rgb")  # more than a pipe holds
     (tmp_path / "config.toml").write_text("[engine]\nmedia_wait_s = 20\n")
     assert looker.probe(film).frames == 20
 

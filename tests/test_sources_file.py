@@ -15,7 +15,7 @@ from engine.errors import BadMedia, NotFound
 from engine.models.base import Image
 from engine.sources.file import read
 from engine.sources.frame import Frame
-from engine.sources.probe import MediaInfo, probe
+from engine.sources.probe import SLOWEST, MediaInfo, probe
 from engine.sources.windows import plan
 from tests.footage import HEIGHT, WIDTH, pattern, scene, write
 
@@ -51,6 +51,13 @@ def test_variable_rate_keeps_its_time_stamps(tmp_path: Path) -> None:
     assert media.variable_rate
     # The first frame at or after each sixth of a second, once for points nothing was shown between.
     assert [frame.t_us // 1000 for frame, hit in frames_of(path) if hit] == [0, 400, 900, 2000, 2500]
+
+
+def test_pictures_hours_apart_are_decoded_at_their_times(tmp_path: Path) -> None:
+    """As a slide show has them, or a file whose times are damaged."""
+    path = write(tmp_path / "slides.mkv", [scene(1), scene(2)], [0, 7_200_000], Fraction(1, 1000))
+    assert probe(path).fps == SLOWEST
+    assert [frame.t_us for frame, _ in frames_of(path)] == [0, 7_200_000_000]
 
 
 def test_pictures_that_start_after_the_sound(tmp_path: Path) -> None:

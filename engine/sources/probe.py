@@ -22,6 +22,9 @@ _NOT_VIDEO = {"image2": "a picture", "_pipe": "a picture", "tty": "text"} | dict
 
 _ROUNDING = 1e-4
 
+SLOWEST = Fraction(1, 1001)
+"""Frames a second of what hardly has any: a slide show, or a file whose times are damaged."""
+
 _CUT_OFF = 0.97
 """A stream whose packets end before this share of what its header announces was cut off."""
 
@@ -214,7 +217,7 @@ def _named_rate(rate: Fraction) -> Fraction:
         named = max(1, round(rate / base)) * base
         if abs(rate / named - 1) < _ROUNDING:
             return named
-    return rate.limit_denominator(1001)
+    return rate.limit_denominator(1001) or SLOWEST
 
 
 def _first_frame(path: Path) -> tuple[int, int, int, int]:

@@ -21,7 +21,7 @@ from engine.errors import RollcallError
 from engine.wire import Client
 
 HEADER, BLOCK, PAGE = 12_288, 262_144, 4096
-SMALL_MB = 160
+SMALL_MB = 400
 LIBRARY = "library.duckdb"
 
 
@@ -151,6 +151,9 @@ def tear_block(engine: Engine, disk: Disk, moments: random.Random) -> bool:
         if bytes(torn) == before:
             return False
         library.write_bytes(torn)
+        for path in disk.home.glob(f"{LIBRARY}.damaged-*"):
+            if path.suffix != ".txt":
+                path.unlink()  # as its note asks for, when all is well
         return True
 
 
