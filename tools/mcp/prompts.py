@@ -26,10 +26,11 @@ TASKS = {
 1. totals_show it, and keep the figures.
 2. Take queue_next for this episode. Look at the pictures: are these faces one person, and which of those compared with?
 3. Clear, and its parts (`asked`) are different people: cluster_assign each part that has a cluster_id, track_assign the others. All of it as \
-proposed, or one person (`person`): queue_accept, with `leave_out` for faces that do not belong. Each with a one-sentence `reason` and the item's `rev`. \
-Not that person but unclear who: cluster_reject or track_reject. Not a face: track_exclude. \
+proposed, or one person (`person`): queue_accept, with `leave_out` for faces that do not belong. \
+Each with a one-sentence `reason` and the item's `rev`. Not that person but unclear who: cluster_reject or track_reject. Not a face: track_exclude. \
 Cannot tell: queue_skip. More than one person in a track: track_split where they change.
-4. Go on until queue_next has no item and nothing is `pending`, or what is left holds too few seconds to matter. If a change is refused, do what the sentence says.
+4. Go on until queue_next has no item and nothing is `pending`, or what is left holds too few seconds to matter. \
+If a change is refused, do what the sentence says.
 5. totals_show again until it is not `pending`, and report what changed, what you left and why, and the batches (decision_undo takes each back).""",
     ),
     "check_person": Task(
