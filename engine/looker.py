@@ -58,16 +58,6 @@ class Looker:
         self._look(task, lambda message: found.append(message["still"]))
         return found
 
-    def frame(self, path: Path, media: MediaInfo, t_us: int, long_side: int) -> Message | None:
-        """The first frame from a time on as RGB: width, height, data; None when there is none.
-
-        Raises:
-            NotFound, BadMedia: as of `probe`.
-        """
-        task = {"kind": "frame", "path": str(path), "media": media.as_dict(), "t_us": t_us, "long_side": long_side}
-        found: Message | None = self._look(task)["still"]
-        return found
-
     def unused_s(self) -> float:
         """Seconds since the last look; 0 when no process waits for the next."""
         return time.monotonic() - self._used if self._idle else 0.0

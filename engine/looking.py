@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.errors import BadInput, NotFound
+from engine.errors import NotFound
 from engine.models.base import Image
 from engine.review import targets
 from engine.sources.probe import MediaInfo
@@ -147,21 +147,31 @@ def sheet(jpegs: list[bytes]) -> bytes:
     return _drawn(np.vstack(rows), [])
 
 
+def recording(engine: Engine, episode: dict[str, Any]) -> tuple[Path, MediaInfo]:
+    """The file of an episode, and what is known of it.
+
+    Raises:
+        NotFound: the file is gone.
+    """
+    path = Path(episode["path"])
+    if not path.is_file():
+        raise NotFound(f"The file of episode {episode['episode_id']}, {path}, is not there.", "Bring it back, or add it again from where it is now.")
+    return path, MediaInfo.from_dict(catalog.media_of(engine.database, episode["episode_id"]))
+
+
 def frame(engine: Engine, episode_id: int, t_us: int, long_side: int, boxes: list[tuple[float, float, float, float]]) -> bytes:
     """The frame shown at a time as JPEG, with boxes (normalised x1, y1, x2, y2) drawn.
 
     Raises:
-        NotFound: the file is gone.
-        BadInput: there is no frame at that time.
+        NotFound: the episode or its file is gone.
         BadMedia: the file cannot be read any more.
     """
     episode = catalog.find_episode(engine.database, str(episode_id))
-    if episode is None or not Path(episode["path"]).is_file():
-        raise NotFound(f"The file of episode {episode_id} is not where it was.", "Put it back, or add it again from where it is now.")
-    media = MediaInfo.from_dict(catalog.media_of(engine.database, episode_id))
-    shown = engine.looker.frame(Path(episode["path"]), media, t_us, long_side)
-    if shown is None:
-        raise BadInput(f"Episode {episode_id} has no frame at {t_us / 1e6:.3f} s.", f"It lasts {episode['duration_s']:.3f} s.")
+    if episode is None:
+        raise NotFound(f"There is no episode {episode_id}.", "`rollcall episode list` lists them.")
+    path, media = recording(engine, episode)
+    width = min(long_side, round(long_side * media.width / media.height))
+    [shown] = engine.looker.stills(path, media, [t_us], width, None, "rgb")
     rgb = np.frombuffer(base64.b64decode(shown["data"]), np.uint8).reshape(shown["height"], shown["width"], 3)
     return _drawn(rgb[:, :, ::-1], boxes)
 

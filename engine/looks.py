@@ -10,13 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engine.config import ObserveSettings
 from engine.models.base import Image
-from engine.sources.file import read
 from engine.sources.frame import Frame
 from engine.sources.probe import MediaInfo, probe
 from engine.sources.seek import frames_at
-from engine.tables import SegmentWindow
 
 JPEG_QUALITY = 85
 
@@ -35,15 +32,7 @@ def _stills(task: Message, send: Send) -> Message:
     return {}
 
 
-def _frame(task: Message, send: Send) -> Message:
-    """The first frame from a time on, as RGB; none when there is none."""
-    window = SegmentWindow(0, task["t_us"], task["t_us"] + 1, 1 << 62)
-    frames = read(Path(task["path"]), MediaInfo.from_dict(task["media"]), window, ObserveSettings())
-    shown = next((frame for frame, _ in frames), None)
-    return {"still": coded(shown.scaled(task["long_side"]), "rgb") if shown else None}
-
-
-LOOKS = {"probe": _probe, "stills": _stills, "frame": _frame}
+LOOKS = {"probe": _probe, "stills": _stills}
 """What each kind of look does: a task and where progress goes -> the answer."""
 
 

@@ -44,15 +44,16 @@ def write(
     rotation: int = 0,
     aspect: Fraction | None = None,
     sound_s: float = 0.0,
+    spare: int = 0,
 ) -> Path:
-    """Write pictures shown at `pts * time_base`; with `sound_s`, silence from time 0 on."""
+    """Write pictures shown at `pts * time_base`; with `sound_s`, silence from time 0 on; `spare`: frames in a row no other frame needs."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=round(1 / time_base) if time_base > Fraction(1, 1000) else 25)
         stream.pix_fmt, stream.time_base = pix_fmt, time_base
         stream.codec_context.time_base = time_base
         stream.codec_context.gop_size = gop
         if codec == "libx264":
-            stream.options = {"preset": "ultrafast", "crf": "12", "sc_threshold": "0"}
+            stream.options = {"preset": "ultrafast", "crf": "12", "sc_threshold": "0", "bf": str(spare)}
         if rotation:
             stream.set_display_rotation(rotation)
         sound = container.add_stream("aac" if path.suffix == ".mp4" else "pcm_s16le", rate=16000) if sound_s else None

@@ -45,7 +45,8 @@ def test_look_tells_what_the_probe_tells(looker: Looker, film: Path, tmp_path: P
     assert media == probe(film)
     [first, last] = looker.stills(film, media, [0, 760_000], 64, None, "rgb")
     assert (first["t_us"], last["t_us"], first["width"], first["height"]) == (0, 760_000, 64, 36)
-    assert looker.frame(film, media, 90_000_000, 64) is None
+    [beyond] = looker.stills(film, media, [90_000_000], 64, None, "rgb")
+    assert beyond["t_us"] < media.duration_us
     with pytest.raises(NotFound, match=r"There is no file .*gone\.mp4"):
         looker.probe(tmp_path / "gone.mp4")
 

@@ -11,6 +11,7 @@ from engine.config import IdentitySettings
 from engine.identity.cluster import Clustering
 from engine.tables import Episode
 from engine.vision.boxes import boxes_of, overlap
+from engine.vision.paths import REACH_US, SAME_FACE_IOU, along, lengths
 
 NEW = -1
 UNIDENTIFIED = -2
@@ -22,12 +23,6 @@ DECISION = pa.schema(
         ("probability", pa.float32()),  # that the cluster is that person; of NEW and UNIDENTIFIED, that it is none of the gallery
     ]
 )
-
-SAME_FACE_IOU = 0.5
-"""Boxes of two runs that overlap at least this much are one face."""
-
-LONGEST_REACH_US = 1_100_000
-"""A path of boxes is interpolated between samples at most this far apart: one look a second still makes a path."""
 
 
 def decide(episode: Episode, clustering: Clustering, posterior: pa.Table, settings: IdentitySettings) -> pa.Table:
@@ -98,17 +93,17 @@ def carry_over(previous: pa.Table, detections: pa.Table, membership: pa.Table, s
     cluster = cluster_of[track[ours]]
     time, boxes = detections["t_us"].to_numpy()[ours], boxes_of(detections)[ours]
     people, person = np.unique(previous["person_id"].to_numpy(), return_inverse=True)
-    own = _face_time(track[ours], time)
+    own = lengths(track[ours], time)
     shared = np.zeros((int(cluster.max()) + 1, len(people)))
     theirs = np.zeros(len(people))
     old_track, old_time, old_boxes = previous["track_id"].to_numpy(), previous["t_us"].to_numpy(), boxes_of(previous)
-    np.add.at(theirs, person, _face_time(old_track, old_time))
+    np.add.at(theirs, person, lengths(old_track, old_time))
     by_time = np.argsort(time, kind="stable")
     order = np.lexsort((old_time, old_track))
     for rows in np.split(order, np.flatnonzero(np.diff(old_track[order])) + 1):
         hit = by_time[slice(*np.searchsorted(time[by_time], [old_time[rows[0]] - 1, old_time[rows[-1]] + 1]))]
-        path, near = _path(old_time[rows], old_boxes[rows], time[hit])
-        hit = hit[near & (overlap(path, boxes[hit]) >= SAME_FACE_IOU)]
+        path = along(old_time[rows], old_boxes[rows], time[hit])
+        hit = hit[(path.gap_us <= REACH_US) & (overlap(path.boxes, boxes[hit]) >= SAME_FACE_IOU)]
         np.add.at(shared[:, person[rows[0]]], cluster[hit], own[hit])
     mine = np.bincount(cluster, weights=own, minlength=len(shared))
     shared[shared < settings.carry_share * np.minimum(mine[:, None], theirs)] = 0
@@ -123,25 +118,3 @@ def _most_probable(membership: pa.Table) -> NDArray[np.int32]:
     best = np.full(int(track.max(initial=-1)) + 1, -1, np.int32)
     best[track[order]] = cluster[order]
     return best
-
-
-def _face_time(track: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n,) seconds each face stands for: half the way to its neighbours in the track, and at an end as much on both sides."""
-    order = np.lexsort((time, track))
-    step = np.diff(time[order]) / 1e6
-    step = np.where(np.diff(track[order]) == 0, np.minimum(step, LONGEST_REACH_US / 1e6), np.nan)
-    before, after = np.append(np.nan, step), np.append(step, np.nan)
-    usual = float(np.nanmedian(step)) if np.isfinite(step).any() else LONGEST_REACH_US / 1e6
-    before, after = (np.where(np.isnan(one), np.where(np.isnan(other), usual, other), one) for one, other in ((before, after), (after, before)))
-    seconds = np.empty(len(time))
-    seconds[order] = (before + after) / 2
-    return seconds
-
-
-def _path(times: NDArray[np.int64], boxes: NDArray[np.float32], at: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Boxes of a path at given times, and whether a sample is near enough to say."""
-    path = np.stack([np.interp(at, times, boxes[:, side]) for side in range(4)], axis=1).astype(np.float32)
-    place = np.clip(np.searchsorted(times, at), 1, max(len(times) - 1, 1))
-    before, after = times[np.minimum(place, len(times)) - 1], times[np.minimum(place, len(times) - 1)]
-    gap = np.where((at == before) | (at == after), 0, after - before)
-    return path, gap <= LONGEST_REACH_US

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import base64
-import re
-from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
 from pydantic import Field
 
+from engine import looking
 from engine.errors import BadInput, BadMedia, NotFound
 from engine.looks import coded
 from engine.models.base import Image
 from engine.operations.common import EpisodeRef, episode_of, person_of
 from engine.operations.registry import Context, Params, Result, operation
-from engine.sources.probe import MICROSECONDS, MediaInfo
-from store import catalog, moments
+from engine.review import targets
+from engine.sources.probe import MICROSECONDS
+from store import moments
+from store.media import NAME
 
-CHIP = re.compile(r"[0-9a-f]{64}\.jpg")
-TRACK = re.compile(r"(\d{1,18})(@.*)?")
 Form = Literal["jpeg", "rgb"]
 
 
@@ -48,7 +47,7 @@ class PictureOut(Picture):
 def picture_read(context: Context, p: PictureRead) -> PictureOut:
     """Give the pixels of a face's picture, by its name or by the track or person it stands for."""
     chip = p.chip or (_chip_of_person(context, p.person) if p.person is not None else _chip_of(context, p.track))
-    if not CHIP.fullmatch(chip):
+    if not NAME.fullmatch(chip):
         raise BadInput(f"{chip!r} is not the name of a picture.", "Pass `chip` as a list of tracks gives it.")
     try:
         stored = context.engine.media.path(chip).read_bytes()
@@ -67,12 +66,12 @@ def picture_read(context: Context, p: PictureRead) -> PictureOut:
 
 
 def _chip_of(context: Context, track: str | None) -> str:
-    match = TRACK.fullmatch(track or "")
-    if match is None:
+    if track is None:
         raise BadInput("Neither a picture, a track nor a person was named.", "Give `chip`, `track` or `person`.")
-    chip = moments.chip_of(context.engine.database, int(match[1]))
+    track_id, _, _ = targets.parse(track)
+    chip = moments.chip_of(context.engine.database, track_id)
     if chip is None:
-        raise NotFound(f"There is no picture of track {match[1]}.", "`rollcall track list --episode EPISODE` shows which tracks have one.")
+        raise NotFound(f"There is no picture of track {track_id}.", "`rollcall track list --episode EPISODE` shows which tracks have one.")
     return chip
 
 
@@ -132,9 +131,7 @@ def frame_strip(context: Context, p: FrameStrip) -> StripOut:
 
 def _frames(context: Context, p: FrameView, times_s: list[float]) -> list[FrameOut]:
     episode = episode_of(context.engine, p.episode)
-    path, media = Path(episode["path"]), MediaInfo.from_dict(catalog.media_of(context.engine.database, episode["episode_id"]))
-    if not path.is_file():
-        raise NotFound(f"The file of episode {episode['episode_id']}, {path}, is not there.", "Bring it back, or add it again from where it is now.")
+    path, media = looking.recording(context.engine, episode)
     if p.box is not None and not (p.box[0] < p.box[2] and p.box[1] < p.box[3]):
         raise BadInput("The box " + ", ".join(f"{side:g}" for side in p.box) + " is empty.", "Give x1 < x2 and y1 < y2, between 0 and 1.")
     times_us = [round(t * MICROSECONDS) for t in times_s]

@@ -14,18 +14,13 @@ from numpy.typing import NDArray
 
 from engine.review.decision import Cover, Decision
 from engine.vision.boxes import overlap
+from engine.vision.paths import REACH_US, SAME_FACE_IOU, along, shares
 
 SAMPLE_US = 500_000
 """Longest time between two samples of a path."""
 
 STRAIGHT_IOU = 0.7
 """A sample is left out only while the path drawn without it lies on its box this well."""
-
-SAME_FACE_IOU = 0.5
-"""A face whose box overlaps the path at least this much is the anchored one."""
-
-REACH_US = 1_100_000
-"""A path says nothing between two samples further apart than this."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +49,6 @@ class Faces:
     start_us: NDArray[np.int64]
     end_us: NDArray[np.int64]
 
-    def shares(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(n,), (n,) the half-open part of its track each face stands for: half the way to its neighbours, at an end to the track's end."""
-        same = np.diff(self.track) == 0
-        middle = (self.t_us[:-1] + self.t_us[1:]) // 2
-        start, end = self.start_us[self.track].copy(), self.end_us[self.track].copy()
-        start[1:][same], end[:-1][same] = middle[same], middle[same]
-        return start, end
-
 
 def sample(path: NDArray[np.int64], t_us: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which faces of some paths are kept: the first and last of each, one at least every half second where there are any, and those that the
@@ -85,18 +72,13 @@ def sample(path: NDArray[np.int64], t_us: NDArray[np.int64], boxes: NDArray[np.f
     return result
 
 
-def _between(t_us: NDArray[np.int64], boxes: NDArray[np.float32], at: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(k, 4) the path at some times."""
-    return np.stack([np.interp(at, t_us, boxes[:, side]) for side in range(4)], axis=1).astype(np.float32)
-
-
 def covers(decision: Decision, paths: Sequence[Path], faces: Faces) -> list[Cover]:
     """Where a decision's anchors lie in a run.
 
     A track most of whose seconds lie on an anchor is covered whole, at the decision's level; else the stretches that do are covered at frame
     level, as those of a decision about frames always are.
     """
-    share_start, share_end = faces.shares()
+    share_start, share_end = shares(faces.track, faces.t_us, faces.start_us, faces.end_us)
     by_time = np.argsort(faces.t_us, kind="stable")
     found: list[Cover] = []
     for path in paths:
@@ -114,12 +96,10 @@ def _on_path(path: Path, faces: Faces, by_time: NDArray[np.int64]) -> NDArray[np
     if not len(near) or not len(path.t_us):
         return np.empty(0, np.int64)
     at = faces.t_us[near]
-    after = np.clip(np.searchsorted(path.t_us, at), 0, len(path.t_us) - 1)
-    before = np.clip(np.searchsorted(path.t_us, at, side="right") - 1, 0, len(path.t_us) - 1)
-    off = np.minimum(np.abs(path.t_us[after] - at), np.abs(path.t_us[before] - at))
-    iou = overlap(_between(path.t_us, path.boxes, at), faces.boxes[near])
-    iou[(path.t_us[after] - path.t_us[before] > REACH_US) & (off > SAMPLE_US)] = 0
-    iou[off > REACH_US] = 0
+    place = along(path.t_us, path.boxes, at)
+    iou = overlap(place.boxes, faces.boxes[near])
+    iou[(place.gap_us > REACH_US) & (place.off_us > SAMPLE_US)] = 0
+    iou[place.off_us > REACH_US] = 0
     hit = iou >= SAME_FACE_IOU
     near, at, iou = near[hit], at[hit], iou[hit]
     order = np.lexsort((-iou, at))

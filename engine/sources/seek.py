@@ -12,7 +12,7 @@ from engine.sources.frame import Frame
 from engine.sources.probe import MediaInfo
 from engine.tables import SegmentWindow
 
-_ANY = ObserveSettings()
+_EVERY = ObserveSettings(every_frame=True)
 
 
 def frames_at(path: Path, media: MediaInfo, times_us: Sequence[int]) -> Iterator[Frame]:
@@ -47,7 +47,7 @@ def _forward(path: Path, media: MediaInfo, start_us: int, times_us: list[int]) -
     """One pass of the decoder from a key frame on."""
     window = SegmentWindow(segment=0, start_us=start_us, end_us=media.duration_us, seen_until_us=media.duration_us)
     waiting, shown = list(times_us), None
-    for frame, _ in read(path, media, window, _ANY, threads=1):
+    for frame, _ in read(path, media, window, _EVERY, threads=1):
         while waiting and shown is not None and frame.t_us > waiting[0]:
             waiting.pop(0)
             yield shown

@@ -25,11 +25,13 @@ TASKS = {
         """Relabel episode {episode}.
 1. totals_show it, and keep the figures.
 2. Take queue_next for this episode. Look at the pictures: are these faces one person, and which of those compared with?
-3. Clear: queue_accept (with `person` when it is not as proposed, `leave_out` for faces that do not belong), or cluster_assign and track_assign; \
-with a one-sentence `reason` and the item's `rev`. Not that person but unclear who: cluster_reject or track_reject. Not a face: track_exclude. \
+3. Clear, and its parts (`asked`) are different people: cluster_assign each part that has a cluster_id, track_assign the others. All of it as \
+proposed, or one person (`person`): queue_accept, with `leave_out` for faces that do not belong. \
+Each with a one-sentence `reason` and the item's `rev`. Not that person but unclear who: cluster_reject or track_reject. Not a face: track_exclude. \
 Cannot tell: queue_skip. More than one person in a track: track_split where they change.
-4. Go on until queue_next has no item, or what is left holds too few seconds to matter. If a change is refused, do what the sentence says.
-5. totals_show again, and report what changed, what you left and why, and the batches (decision_undo takes each back).""",
+4. Go on until queue_next has no item and nothing is `pending`, or what is left holds too few seconds to matter. \
+If a change is refused, do what the sentence says.
+5. totals_show again until it is not `pending`, and report what changed, what you left and why, and the batches (decision_undo takes each back).""",
     ),
     "check_person": Task(
         "Check one person's labels over the episodes of a season.",

@@ -24,6 +24,7 @@ REVIEW = (
     "track_split",
     "suggestion_list",
     "suggestion_accept",
+    "proposal_add",
     "decision_list",
     "decision_undo",
     "person_list",
