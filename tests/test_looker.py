@@ -110,4 +110,4 @@ def test_decoder_that_does_not_go_on_is_given_up(film: Path, monkeypatch: pytest
         for _ in file.read(film, media, window, ObserveSettings(every_frame=True), wait_s=8):
             seen += 1
     release.set()
-    assert seen == 5
+    assert 0 < seen <= 5
