@@ -199,7 +199,7 @@ class Detections(Tab):
         if row["track_id"] is None:
             self.rollcall.say("This box is in no track: it was too weak to start one, or alone.", severity="warning")
             return
-        self.episode.action_show("tracks")
+        self.episode.show_track(row["track_id"], row["t_us"])
 
 
 def _edges(row: dict[str, Any]) -> tuple[float, float, float, float]:

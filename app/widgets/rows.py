@@ -107,6 +107,11 @@ class Rows(Widget, can_focus=True):
         return self.rows[self.cursor] if 0 <= self.cursor < len(self.rows) else None
 
     @property
+    def last(self) -> Row | None:
+        """The last row of all that were read."""
+        return self._all[-1] if self._all else None
+
+    @property
     def _room(self) -> int:
         return max(1, self.size.height - (self._head is not None))
 

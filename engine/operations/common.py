@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from engine.errors import BadInput, Conflict, NotFound
 from engine.operations.registry import Params, Result
+from engine.sources.probe import MediaInfo
 from store import catalog, results
 
 if TYPE_CHECKING:
@@ -75,6 +77,18 @@ def episode_of(engine: Engine, reference: str) -> dict[str, Any]:
     if found is None:
         raise NotFound(f"There is no episode {reference!r}.", "`rollcall episode list` lists them.")
     return found
+
+
+def recording_of(engine: Engine, episode: dict[str, Any]) -> tuple[Path, MediaInfo]:
+    """An episode's file and what it is.
+
+    Raises:
+        NotFound: the file is not there.
+    """
+    path = Path(episode["path"])
+    if not path.is_file():
+        raise NotFound(f"The file of episode {episode['episode_id']}, {path}, is not there.", "Bring it back, or add it again from where it is now.")
+    return path, MediaInfo.from_dict(catalog.media_of(engine.database, episode["episode_id"]))
 
 
 def person_of(engine: Engine, person_id: int) -> dict[str, Any]:

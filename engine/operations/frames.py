@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -13,12 +12,12 @@ from pydantic import Field
 
 from engine.errors import BadInput, BadMedia, NotFound
 from engine.models.base import Image
-from engine.operations.common import EpisodeRef, episode_of, person_of
+from engine.operations.common import EpisodeRef, episode_of, person_of, recording_of
 from engine.operations.registry import Context, Params, Result, operation
 from engine.sources.frame import Frame
-from engine.sources.probe import MICROSECONDS, MediaInfo
+from engine.sources.probe import MICROSECONDS
 from engine.sources.seek import frames_at
-from store import catalog, moments
+from store import moments
 
 CHIP = re.compile(r"[0-9a-f]{64}\.jpg")
 TRACK = re.compile(r"(\d{1,18})(@.*)?")
@@ -133,10 +132,7 @@ def frame_strip(context: Context, p: FrameStrip) -> StripOut:
 
 
 def _frames(context: Context, p: FrameView, times_s: list[float]) -> list[FrameOut]:
-    episode = episode_of(context.engine, p.episode)
-    path, media = Path(episode["path"]), MediaInfo.from_dict(catalog.media_of(context.engine.database, episode["episode_id"]))
-    if not path.is_file():
-        raise NotFound(f"The file of episode {episode['episode_id']}, {path}, is not there.", "Bring it back, or add it again from where it is now.")
+    path, media = recording_of(context.engine, episode_of(context.engine, p.episode))
     return [_seen(frame, p) for frame in frames_at(path, media, [round(t * MICROSECONDS) for t in times_s])]
 
 
