@@ -194,7 +194,7 @@ class Place(Screen[Any]):
 
     def offered(self) -> list[Action]:
         """The actions the footer shows, most particular first."""
-        shown = [action for action in self.rollcall.keys.of(*self.places) if action.hint]
+        shown = [action for action in self.rollcall.keys.of(*self.places) if action.hint and not self._nothing_to_mark(action)]
         order = [place for place in self.places if place != "list"]
         rank = {place: n for n, place in enumerate([*order, "list", "everywhere"])}
         every = [action for action in self.rollcall.keys.of("everywhere") if action.hint]
@@ -205,7 +205,15 @@ class Place(Screen[Any]):
         missing = [name for name in action.operations if name not in self.rollcall.operations]
         if action.operations and len(missing) == len(action.operations):
             return f"This engine has no {missing[0].replace('_', ' ')} yet."
+        if self._nothing_to_mark(action):
+            return "Nothing is done to many rows at once here, so none are marked."
         return action.later or (self.why_not(action.id) if self.composed else None)
+
+    def _nothing_to_mark(self, action: Action) -> bool:
+        if action.id not in ("list.mark", "list.mark_all") or not self.composed:
+            return False
+        target = self.target(action)
+        return isinstance(target, Rows) and not target.marks
 
     def action_do(self, name: str, number: int = 0) -> None:
         """Do what a key stands for, or say why not."""

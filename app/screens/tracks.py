@@ -100,7 +100,7 @@ class Tracks(Faced):
         self._candidates: dict[int, list[dict[str, Any]]] = {}
         self._reading = False
         self._sought: tuple[int, int] | None = None
-        self.rows = Rows(self._line, key=lambda row: row.ref, words=_words, fixed=lambda row: isinstance(row, Shot))
+        self.rows = Rows(self._line, key=lambda row: row.ref, words=_words, fixed=lambda row: isinstance(row, Shot), marks=True)
         self.rows.empty = [("reading the tracks", "dim")]
         self.panel = Panel(self._draw, id="track")
         yield self.rows
