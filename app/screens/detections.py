@@ -136,7 +136,10 @@ class Detections(Tab):
         line: Line = [("".join(cells[:at]), "dim"), ("▲", "accent"), ("".join(cells[at + 1 :]), "dim")]
         count = sum(row["score"] >= self.threshold for row in self._found)
         where = f"shot {self._shot + 1} of {len(self._shots)}   {clock(self.t_us)}   "
-        return [line, [(where, "text"), (f"score at least {self.threshold:.2f}: {count} of {len(self._found)} boxes of the shot", "dim")]]
+        words = f"score at least {self.threshold:.2f}: {count} of {len(self._found)} boxes of the shot"
+        if len(where) + len(words) > room:
+            words = f"≥{self.threshold:.2f}: {count} of {len(self._found)} boxes"
+        return [line, [(where, "text"), (words, "dim")]]
 
     # doing
 

@@ -18,6 +18,7 @@ from app.screens.tab import Tab
 from app.screens.tracks import Tracks
 from app.screens.voices import Voices
 from app.widgets.panel import Panel
+from app.widgets.rows import Rows
 
 TABS: dict[str, type[Tab]] = {"results": Results, "tracks": Tracks, "identities": Identities, "detections": Detections, "voices": Voices}
 
@@ -146,10 +147,11 @@ class Episode(Place):
     def target(self, action: Action) -> Any:
         return self.shown if action.place in self.shown.places and action.place != "list" else super().target(action)
 
-    def filtered(self) -> Any:
-        from app.widgets.rows import Rows
+    def lists(self) -> list[Rows]:
+        return list(self.shown.query(Rows))
 
-        return next(iter(self.shown.query(Rows)), None)
+    def filtered(self) -> Rows | None:
+        return next(iter(self.lists()), None)
 
     def closed(self) -> bool:
         return self.shown.closed() or super().closed()
