@@ -210,6 +210,10 @@ class HookSettings(Section):
     keep_days: float = Field(30.0, ge=0, description="Days the record of a delivery that arrived is kept.")
 
 
+class ScreenSettings(Section):
+    player: str = Field("", description="Command that plays a clip opened from the screens (the path goes last); empty: the desktop's own.")
+
+
 class Settings(Section):
     engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine process.")
     models: ModelSettings = Field(default_factory=ModelSettings, description="Which models run, and where.")
@@ -220,6 +224,7 @@ class Settings(Section):
     bank: BankSettings = Field(default_factory=BankSettings, description="Which faces go into the facebank.")
     agents: AgentSettings = Field(default_factory=AgentSettings, description="What agents may do, and where they are served.")
     hooks: HookSettings = Field(default_factory=HookSettings, description="Webhooks.")
+    screens: ScreenSettings = Field(default_factory=ScreenSettings, description="The terminal screens.")
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
