@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.models.base import Image
+from engine.models.base import Grey
 from engine.sources.frame import Frame
 
 SHARPNESS_SIDE = 64
@@ -37,14 +37,13 @@ SMALL_PX, LARGE_PX = 20.0, 80.0
 """Face heights at which size stops helping at all, and stops hurting."""
 
 
-def sharpness(face: Image) -> float:
+def sharpness(face: Grey) -> float:
     """0 (nothing but blur, or grain) to 1, of the face at a standard size.
 
     Detail is the variance of the second derivative, along the picture's width or height, whichever is less: a smear leaves detail across it.
     Grain is no detail: it is blurred away first, its strength estimated (Immerkaer 1996), and held against the contrast of the face.
     """
-    grey = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
-    standard = cv2.resize(grey, (SHARPNESS_SIDE, SHARPNESS_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    standard = cv2.resize(face, (SHARPNESS_SIDE, SHARPNESS_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     smooth = cv2.GaussianBlur(standard, (0, 0), GRAIN_SIGMA)
     detail = min(float(np.diff(smooth, 2, axis=axis).var()) for axis in (0, 1))
     grain = float(np.abs(cv2.filter2D(standard, -1, _GRAIN)[1:-1, 1:-1]).mean()) * np.sqrt(np.pi / 2) / 6
@@ -54,13 +53,13 @@ def sharpness(face: Image) -> float:
 
 
 def face_sharpness(frame: Frame, box: NDArray[np.float32]) -> float:
-    """Sharpness of a face in a frame; only its own pixels are converted, and those outside the picture do not count.
+    """Sharpness of a face in a frame; only its own pixels are looked at, and those outside the picture do not count.
 
     Args:
         box: (4,) normalised xyxy.
     """
     x1, y1, x2, y2 = np.clip(box, 0, 1)
-    return sharpness(frame.crop(float(x1), float(y1), float(x2), float(y2), _LOOK_PX))
+    return sharpness(frame.grey(float(x1), float(y1), float(x2), float(y2), _LOOK_PX))
 
 
 def frontal(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
