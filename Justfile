@@ -20,6 +20,14 @@ lint:
 bench *args:
     uv run --frozen python -m tests.benchmarks.speed {{args}}
 
+# Kills, full disks and torn files while people decide; ends with the decisions acknowledged and those standing.
+torture *args:
+    uv run --frozen python -m tests.benchmarks.torture {{args}}
+
+# Damaged copies of three clips, each added and analysed.
+fuzz *args:
+    uv run --frozen python -m tests.benchmarks.fuzz {{args}}
+
 # Write the generated operation spec, and the golden file of the tools agents get from it.
 spec:
     uv run --frozen python -m engine.operations.spec

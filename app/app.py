@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -67,7 +68,7 @@ class RollcallApp(App[None]):
         self.ink = Ink(theme.DARK)
         for name, colours in theme.THEMES.items():
             self.register_theme(_toolkit_theme(name, colours))
-        self.set_keymap(keymap(self.keys.table.values()))
+        self.set_keymap(keymap(self.keys.own))
 
     def get_default_screen(self) -> Place:
         """The library lies under everything."""
@@ -76,6 +77,8 @@ class RollcallApp(App[None]):
         return Library()
 
     def on_mount(self) -> None:
+        gc.freeze()
+        gc.enable()
         self.paint_as(str(self._memory.get("theme", "dark")))
         for fault in self.keys.faults:
             self.say(fault, severity="warning")

@@ -231,13 +231,15 @@ class Keys:
             made.faults.append(f"{FILE_NAME}: {error}")
             return made
 
+    @property
+    def own(self) -> list[Action]:
+        """The actions that have other keys than the table gives them: the toolkit looks through these at every key pressed."""
+        given = fixed()
+        return [action for name, action in self.table.items() if action.keys != given[name].keys]
+
     def of(self, *places: str) -> list[Action]:
         """The actions of places, in the table's order."""
         return [action for action in self.table.values() if action.place in places]
-
-    def keymap(self) -> dict[str, str]:
-        """Keys by action id, as the toolkit takes them."""
-        return {name: action.keys for name, action in self.table.items()}
 
 
 def clashes(table: Mapping[str, Action]) -> list[str]:

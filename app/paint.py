@@ -44,6 +44,10 @@ class Ink:
 
     def strip(self, line: Line, width: int, on: str = "") -> Strip:
         """A line cut or filled to a width in cells."""
+        return Strip(self.segments(line, width, on), width)
+
+    def segments(self, line: Line, width: int, on: str = "") -> list[Segment]:
+        """The pieces of such a line."""
         segments: list[Segment] = []
         used = 0
         for piece in line:
@@ -62,7 +66,7 @@ class Ink:
             used += size
         if used < width:
             segments.append(Segment(" " * (width - used), self.style("text", on)))
-        return Strip(segments, width)
+        return segments
 
 
 def wide(text: str) -> int:

@@ -82,9 +82,9 @@ class Analysis:
 
     async def perform(self) -> dict[str, Any]:
         """Run the stages that have no result yet, then load the run."""
-        async with WorkerPool.open(self.common["workers"], self.engine.home / "engine.log") as pool:
-            await self._segments(pool)
-            run_id = await self._episode_stages(pool)
+        pool = await self.engine.jobs.workers(self.common["workers"])
+        await self._segments(pool)
+        run_id = await self._episode_stages(pool)
         self.engine.settler.want(self.episode["episode_id"])
         return {
             "episode_id": self.episode["episode_id"],
@@ -147,6 +147,8 @@ class Analysis:
         if known is not None:
             await self.handle.log("identify", "cached")
             await self.handle.log("load", "cached", detail=f"run {known}")
+            if again := await engine.in_thread(load.restore_pictures, engine, known, identify):
+                await self.handle.log("load", "computed", detail=f"{again} pictures that were gone")
             await engine.in_thread(self._activate, known)
             return known
         with engine.scratch() as scratch:

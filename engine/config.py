@@ -33,6 +33,13 @@ class EngineSettings(Section):
     keep_days: float = Field(
         30.0, ge=0, description="Stage results that no analysis refers to are kept this many days for a failed or cancelled job to go on from."
     )
+    backups_kept: int = Field(7, ge=1, description="Backups of the library that are kept, the newest; one is made a day.")
+    media_wait_s: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds a look at a media file, or the wait for its next frame, may take before it is given up; a look has a second more for "
+        "each 10 MB of the file.",
+    )
     free_space_floor_mb: int = Field(500, ge=0, description="A job is not started with less free disk than this.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import logging.handlers
@@ -29,9 +30,11 @@ from engine.operations.spec import digest as spec_digest
 from engine.platform import engine_environment, private_folder, socket_path
 from engine.service import Engine
 from engine.version import VERSION
+from engine.workers import first_failure
 
 log = logging.getLogger("rollcall.daemon")
 CHECKPOINT_AFTER_S = 5.0
+REST_AFTER_S = 60.0
 TIDY_AFTER_S = 20.0
 
 
@@ -155,19 +158,36 @@ class Daemon:
     async def _watch_idle(self) -> None:
         """Checkpoint when work has paused; end the process when nobody has needed it for long, unless something else is served beside."""
         idle_exit_s = 0.0 if self.beside else self.engine.config.settings.engine.idle_exit_s
+        watched = 0.0
         while True:
             await anyio.sleep(min(1.0, idle_exit_s or 1.0))
-            if self._busy or self.engine.jobs.handles or self.engine.events.listeners or self.engine.hooks.waiting:
+            if self._busy or self.engine.jobs.handles or self.engine.hooks.waiting:
                 self._last_use = time.monotonic()
                 continue
             idle = time.monotonic() - self._last_use
             if self._dirty and idle >= CHECKPOINT_AFTER_S:
                 self._dirty = False
                 await self._checkpoint()
-            if self.engine.database.lost() or (idle_exit_s and idle >= idle_exit_s):
-                log.info("idle for %.0f s: ending", idle)
+                await self._back_up()
+            if idle >= REST_AFTER_S:
+                await self.engine.jobs.rest()
+                await self.engine.in_thread(self.engine.looker.rest)
+            if self.engine.events.listeners:  # screens that are open, though nobody does anything
+                watched = time.monotonic()
+            unused = time.monotonic() - max(self._last_use, watched)
+            if self.engine.database.lost() or (idle_exit_s and unused >= idle_exit_s):
+                log.info("idle for %.0f s: ending", unused)
                 self.stop()
                 return
+
+    async def _back_up(self) -> None:
+        """One backup a day, when nobody is waiting."""
+        try:
+            if await self.engine.in_thread(upkeep.backup_is_due, self.engine):
+                made, _ = await self.engine.in_thread(upkeep.back_up, self.engine)
+                log.info("made the backup %s", made)
+        except (duckdb.Error, OSError):  # the library itself is well; the next idle moment tries again
+            log.exception("the library could not be backed up")
 
     async def _checkpoint(self) -> None:
         try:
@@ -206,6 +226,7 @@ def run(home: Path, beside: Callable[[Daemon], Callable[[], Coroutine[Any, Any, 
     Raises:
         StoreLocked: another engine owns it.
         StoreVersion: a newer version wrote it.
+        StoreError: it cannot be used, or what the journal holds could not be brought back.
     """
     _log_to(home)
     os.chdir(home)
@@ -217,8 +238,15 @@ def run(home: Path, beside: Callable[[Daemon], Callable[[], Coroutine[Any, Any, 
         listener = bind(path)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         log.info("engine %s of %s, process %d", VERSION, home, os.getpid())
+        gc.freeze()  # modules are no garbage: looking through them each time would hold up a request by 70 ms
         try:
             anyio.run(daemon.serve, listener)
+        except BaseExceptionGroup as failures:
+            failure = first_failure(failures)
+            if isinstance(failure, RollcallError) or not isinstance(failure, Exception):
+                raise failure from None
+            log.exception("the engine ended")
+            raise unexpected(failure, "the engine", str(home)) from failure
         finally:
             listener.close()
             path.unlink(missing_ok=True)

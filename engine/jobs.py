@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from engine import analyse, pictures, pull
 from engine.errors import Cancelled, RollcallError, unexpected
+from engine.workers import WorkerPool
 from store import work
 from store.commit_point import commit_point
 
@@ -63,16 +64,34 @@ class JobRunner:
         self._engine = engine
         self._group: TaskGroup | None = None
         self._lanes = {"analyse": anyio.CapacityLimiter(1), "pull": anyio.CapacityLimiter(1), "import": anyio.CapacityLimiter(1)}
+        self._pool: WorkerPool | None = None
         self.handles: dict[int, JobHandle] = {}
+
+    async def workers(self, size: int) -> WorkerPool:
+        """The worker processes of analyses, which follow one another: kept for the next one until `rest`."""
+        if self._pool is not None and self._pool.size != size:
+            await self.rest()
+            self._pool = None
+        if self._pool is None:
+            self._pool = WorkerPool(size, self._engine.home / "engine.log")
+        return self._pool
+
+    async def rest(self) -> None:
+        """End the worker processes no job uses."""
+        if self._pool is not None:
+            await self._pool.rest()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Run jobs while the block is open; on leaving it running jobs stop and stay queued for the next engine."""
-        async with anyio.create_task_group() as group:
-            self._group = group
-            yield
-            self._group = None
-            group.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                yield
+                self._group = None
+                group.cancel_scope.cancel()
+        finally:
+            await self.rest()
         await self._engine.in_thread(work.hand_over, self._engine.database)
 
     async def resume(self) -> None:

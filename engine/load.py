@@ -13,7 +13,7 @@ from engine.errors import Conflict, StoreError
 from engine.exemplars import exemplars
 from engine.people import renamed
 from engine.review import rerun
-from store import catalog, decisions, ids, outbox, results
+from store import catalog, decisions, ids, outbox, references, results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
@@ -119,6 +119,16 @@ def _keep_pictures(engine: Engine, identify: str) -> dict[int, str]:
     """Put the best picture of each track into the media store; returns track -> file name."""
     pictures = engine.artefacts.table("identify", identify, "pictures")
     return {track: engine.media.put(jpeg) for track, jpeg in zip(pictures["track"].to_pylist(), pictures["jpeg"].to_pylist(), strict=True)}
+
+
+def restore_pictures(engine: Engine, run_id: int, identify: str) -> int:
+    """Put the pictures of a run's tracks that are gone into the media store again, from its artefact where that is there; returns how many."""
+    missing = {name for name in references.pictures_of_run(engine.database, run_id) if not engine.media.path(name).is_file()}
+    if not missing or not engine.artefacts.exists("identify", identify):
+        return 0
+    pictures = engine.artefacts.table("identify", identify, "pictures")["jpeg"].to_pylist()
+    found = [jpeg for jpeg in pictures if engine.media.name(jpeg) in missing]
+    return len({engine.media.put(jpeg) for jpeg in found})
 
 
 def _segments(analysis: Analysis) -> pa.Table:

@@ -5,6 +5,7 @@ Face pictures come from what `observe` kept, so nothing is decoded for them; a f
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.config import ObserveSettings
 from engine.errors import BadInput, NotFound
 from engine.models.base import Image
 from engine.review import targets
-from engine.sources.file import read
 from engine.sources.probe import MediaInfo
-from engine.tables import SegmentWindow
 from store import catalog, results
 
 if TYPE_CHECKING:
@@ -161,11 +159,11 @@ def frame(engine: Engine, episode_id: int, t_us: int, long_side: int, boxes: lis
     if episode is None or not Path(episode["path"]).is_file():
         raise NotFound(f"The file of episode {episode_id} is not where it was.", "Put it back, or add it again from where it is now.")
     media = MediaInfo.from_dict(catalog.media_of(engine.database, episode_id))
-    window = SegmentWindow(0, t_us, t_us + 1, 1 << 62)
-    shown = next((frame for frame, _ in read(Path(episode["path"]), media, window, ObserveSettings())), None)
+    shown = engine.looker.frame(Path(episode["path"]), media, t_us, long_side)
     if shown is None:
         raise BadInput(f"Episode {episode_id} has no frame at {t_us / 1e6:.3f} s.", f"It lasts {episode['duration_s']:.3f} s.")
-    return _drawn(shown.scaled(long_side), boxes)
+    rgb = np.frombuffer(base64.b64decode(shown["data"]), np.uint8).reshape(shown["height"], shown["width"], 3)
+    return _drawn(rgb[:, :, ::-1], boxes)
 
 
 def _drawn(picture: Image, boxes: list[tuple[float, float, float, float]]) -> bytes:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.models.runtime import ProviderReport
     from engine.sources.probe import MediaInfo
 
-STAGE_VERSION = {"observe": 3, "track": 3, "identify": 2}
+STAGE_VERSION = {"observe": 4, "track": 3, "identify": 2}
 """Raised when a stage's code gives other results for the same input."""
 
 REPORT_EVERY_S = 0.25
@@ -83,7 +83,11 @@ def run_key(identify: str, settings: Settings) -> str:
 
 
 def perform(task: Message, send: Send) -> Message:
-    """Do one task in a worker: `segment`, `identify`, `totals` or `faces`."""
+    """Do one task in a worker: `segment`, `identify`, `totals`, `faces`, or a look at a media file."""
+    if task["kind"] in ("probe", "stills", "frame"):
+        from engine.looks import LOOKS
+
+        return LOOKS[task["kind"]](task, send)
     performers = {"segment": _segment, "identify": _identify, "totals": _totals, "faces": _faces}
     return performers[task["kind"]](task, Artefacts(Path(task["artefacts"])), build(task["settings"]), send)
 
@@ -98,7 +102,11 @@ def _models(profile: str, folder: str, provider: str, threads: int) -> Loaded:
 
 def _models_of(task: Message, settings: Settings) -> Loaded:
     """The models a task was planned for."""
-    models = _models(task["profile"], task["models"], settings.models.provider, task["threads"])
+    asked = (task["profile"], task["models"], settings.models.provider, task["threads"])
+    models = _models(*asked)
+    if [models.detector.digest, models.embedder.digest] != task["model_digests"]:
+        _models.cache_clear()  # others were installed since this worker loaded its own
+        models = _models(*asked)
     if [models.detector.digest, models.embedder.digest] != task["model_digests"]:
         raise RollcallError("Other models were installed while the job ran.", "Start it again.")
     return models
@@ -154,7 +162,7 @@ def observe(path: Path, media: MediaInfo, window: SegmentWindow, settings: Setti
     step_us = round(1e6 / min(settings.observe.fps, float(media.fps)))
     analyzer = Analyzer(window, (media.width, media.height), step_us, detector, settings.observe)
     told = time.monotonic()
-    for frame, analyse in read(path, media, window, settings.observe):
+    for frame, analyse in read(path, media, window, settings.observe, wait_s=settings.engine.media_wait_s):
         analyzer.push(frame, analyse)
         if time.monotonic() - told >= REPORT_EVERY_S:
             told = time.monotonic()

@@ -20,15 +20,16 @@ from numpy.typing import NDArray
 from engine import upkeep
 from engine.artefacts import Artefacts
 from engine.config import Config
-from engine.errors import StoreError, StoreLocked, StoreVersion
+from engine.errors import Conflict, DiskFull, StoreError, StoreLocked, StoreVersion, unexpected
 from engine.events import Events
 from engine.hooks import Hooks
 from engine.jobs import JobRunner
+from engine.looker import Looker
 from engine.operations import everything, registry
 from engine.review import forget
 from engine.review.desk import Desk
 from engine.review.restore import restore
-from engine.review.settle import Settler
+from engine.review.settle import Settler, unsettled
 from store import ids, results
 from store.database import Database
 from store.errors import Locked, NewerSchema
@@ -58,8 +59,12 @@ def open_database(home: Path, memory_limit_mb: int) -> Database:
     except NewerSchema as error:
         message = f"{home} was written by a newer rollcall (schema {error.found}; this version knows {error.known})."
         raise StoreVersion(message, "Upgrade rollcall; nothing was changed.") from error
+    except OSError as error:
+        raise unexpected(error, "opening the library", str(home)) from error
     except duckdb.Error as error:
-        hint = "Close other programs that have it open; if none has, bring back a copy from the backups folder."
+        if (full := unexpected(error, "opening the library", str(home))).code == DiskFull.code:
+            raise full from error
+        hint = "Close other programs that have it open; if it is damaged, it could not be mended and no backup could be read."
         raise StoreError(f"The library {home / 'library.duckdb'} cannot be opened: {error}", hint) from error
 
 
@@ -76,9 +81,12 @@ class Engine:
         self.exports = home / "exports"
         self.hooks = Hooks(self)
         self.events = Events(self.hooks.wake)
+        self.looker = Looker(home)
         self.jobs = JobRunner(self)
         self.review = Desk(self)
         self.settler = Settler(self)
+        self._changing = 0
+        self._restoring = False
         self._slow_threads = anyio.CapacityLimiter(2)
         self._threads = anyio.CapacityLimiter(self.config.settings.engine.readers)
 
@@ -88,15 +96,26 @@ class Engine:
 
     async def run_operation(self, op: Operation, context: Context, parameters: Params) -> Result:
         """Run an operation where it belongs and tell the listeners when it changed something."""
+        if op.effect == "read":
+            return await self._run(op, context, parameters)
+        if self._restoring and context.idem_key not in self.database.journal.replaying:
+            raise Conflict("A backup is being brought back.", "Try again in a moment.")
+        self._changing += 1
+        try:
+            result = await self._run(op, context, parameters)
+        finally:
+            self._changing -= 1
+        for episode_id in context.decided:
+            self.settler.want(episode_id)
+        self.events.publish("changed", operation=op.name, actor=str(context.actor))
+        return result
+
+    async def _run(self, op: Operation, context: Context, parameters: Params) -> Result:
         if op.blocking:
             lane = self._slow_threads if op.slow else self._threads
             result: Any = await anyio.to_thread.run_sync(op.run, context, parameters, limiter=lane)
         else:
             result = await op.run(context, parameters)  # type: ignore[misc]
-        if op.effect != "read":
-            for episode_id in context.decided:
-                self.settler.want(episode_id)
-            self.events.publish("changed", operation=op.name, actor=str(context.actor))
         return result  # type: ignore[no-any-return]
 
     async def recover(self) -> None:
@@ -109,12 +128,52 @@ class Engine:
         swept = await self.in_thread(self.vectors.sweep, self.database)
         if swept:
             log.warning("removed %d vectors of runs that were never committed", swept)
-        for line in self.database.journal.pending(self.database.known_keys()):
-            await self._replay(line)
+        await self._catch_up()
         await self.jobs.resume()
 
+    async def _catch_up(self) -> int:
+        """Do again what the journal holds and the library does not; returns how many changes that were."""
+        lines = self.database.journal.pending(self.database.known_keys())
+        for line in lines:
+            await self._replay(line)
+        return len(lines)
+
+    async def restore(self, source: Path, kept: Path) -> int:
+        """Put a backup in the library's place, keep what was there, and catch up from the journal; returns how many changes were done again.
+
+        Changes asked for meanwhile are refused: they would be given ids that the journal's have.
+
+        Raises:
+            Conflict: another change is under way.
+            StoreError: the backup cannot be put there.
+        """
+        if self._restoring or self._changing > 1:
+            raise Conflict("The library is being changed.", "Try again in a moment.")
+        self._restoring = True
+        try:
+            await self.settler.settled()
+            await self.in_thread(self.database.restore, source, kept)
+        except BaseException as error:  # whatever it was, the library is as it was, and changes may go on
+            self._restoring = False
+            if isinstance(error, (duckdb.Error, OSError)):
+                raise StoreError(f"{source} could not be brought back: {error}", "The library is as it was.") from error
+            raise
+        self.review.forget()
+        log.warning("%s was brought back; the library that was there is kept as %s", source, kept)
+        # Should this fail, changes stay refused until the next engine has caught up.
+        replayed = await self._catch_up()
+        self._restoring = False
+        for episode_id in await self.in_thread(unsettled, self):
+            self.settler.want(episode_id)
+        await self.jobs.resume()
+        return replayed
+
     async def _replay(self, line: dict[str, Any]) -> None:
-        """Do what a journal line says once more; one that is refused now is settled, so that it cannot meet somebody else's id later."""
+        """Do what a journal line says once more; one that is refused now is settled, so that it cannot meet somebody else's id later.
+
+        Raises:
+            StoreError: the store fails, for instance for want of room. Nothing may be changed before the line is done: its ids would be given again.
+        """
         journal, what = self.database.journal, f"{line.get('operation')} of {line.get('at')}"
         journal.replaying.add(line["key"])
         try:
@@ -123,6 +182,9 @@ class Engine:
             else:
                 await registry.invoke(self, line["operation"], line["parameters"], actor=line["actor"], idem_key=line["key"])
             log.warning("replayed %s from the journal", what)
+        except (OSError, StoreError, duckdb.OperationalError, duckdb.FatalException) as error:
+            hint = "Make room and start the engine again: the change is in the journal, and nothing is lost."
+            raise StoreError(f"{what} could not be brought back from the journal: {error}", hint) from error
         except Exception as error:  # whatever is wrong with one old line must not keep the engine from starting; it is kept and shown
             log.exception("could not replay %s", what)
             journal.append({"refused": line["key"], "reason": f"{what}: {error}"})
@@ -156,4 +218,5 @@ class Engine:
 
     def close(self) -> None:
         """Checkpoint and let the library go."""
+        self.looker.rest()
         self.database.close()

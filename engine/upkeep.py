@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.config import Config
-from store import results, work
+from store import backups, results, work
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -62,7 +62,7 @@ def leftovers(home: Path, older_than_s: float) -> list[Waste]:
     """
     before = time.time() - older_than_s
     places = [*(home / "tmp").glob("job-*"), *(home / "exports").glob(".bundle-*")]
-    places += [path for folder in ("exports", "media", "models") for path in (home / folder).glob("**/.*.tmp")]
+    places += [path for folder in ("exports", "media", "models", "backups") for path in (home / folder).glob("**/.*.tmp")]
     found = [path for path in places if _modified(path) <= before]
     found += [path for path in (home / "artefacts").glob("*/*/.*.tmp") if not _alive(path)]
     return [Waste("half-written", path, folder_bytes(path)) for path in found]
@@ -115,6 +115,26 @@ def unused_artefacts(engine: Engine) -> list[Waste]:
 def waste(engine: Engine) -> list[Waste]:
     """Everything that can go."""
     return [*leftovers(engine.home, YOUNG_S), *unused_pictures(engine), *unused_artefacts(engine)]
+
+
+def back_up(engine: Engine) -> tuple[Path, list[Path]]:
+    """Copy the library and let backups beyond `backups_kept` go; returns the copy and those removed.
+
+    Raises:
+        duckdb.Error, OSError: it could not be copied; the older ones stay.
+    """
+    made = backups.folder(engine.home) / f"library-{backups.stamp()}.duckdb"
+    engine.database.back_up(made)
+    return made, backups.rotate(engine.home, Config(engine.home).settings.engine.backups_kept)
+
+
+def backup_is_due(engine: Engine) -> bool:
+    """Whether a day has passed since the last backup, there is something to keep, and there is room for it."""
+    age = backups.age_s(engine.home)
+    if (age is not None and age < DAY_S) or not engine.database.known_keys():
+        return False
+    needed = engine.database.path.stat().st_size + (Config(engine.home).settings.engine.free_space_floor_mb << 20)
+    return shutil.disk_usage(engine.home).free > needed
 
 
 SIZED = ("artefacts", "media", "vectors", "exports", "models", "backups", "journal", "tmp")

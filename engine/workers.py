@@ -65,6 +65,11 @@ class Worker:
             cause = signal.Signals(-status).name if status < 0 else f"exit status {status}"
             raise WorkerFailed(f"A worker process ended without an answer ({cause}).", "See engine.log in the workspace.") from error
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended, as far as is known."""
+        return self._process.returncode is None
+
     async def stop(self) -> None:
         """Kill the process and wait for it."""
         with anyio.CancelScope(shield=True):
@@ -90,8 +95,12 @@ class WorkerPool:
         try:
             yield pool
         finally:
-            for worker in pool._idle:
-                await worker.stop()
+            await pool.rest()
+
+    async def rest(self) -> None:
+        """End the workers nobody uses."""
+        while self._idle:
+            await self._idle.pop().stop()
 
     async def submit(self, task: Message, on_message: Callable[[Message], None]) -> Message:
         """Run a task on the next free worker; returns its answer.
@@ -110,10 +119,18 @@ class WorkerPool:
                     on_message({"log": {"stage": task["kind"], "segment": task.get("segment"), "status": "retried", "detail": str(error)}})
         raise AssertionError("unreachable")
 
-    async def _attempt(self, task: Message, on_message: Callable[[Message], None]) -> Message:
-        if self._idle:
+    async def _waiting(self) -> Worker | None:
+        """A worker that waits for a task and is still alive."""
+        while self._idle:
             worker = self._idle.pop()
-        else:
+            if worker.alive:
+                return worker
+            await worker.stop()
+        return None
+
+    async def _attempt(self, task: Message, on_message: Callable[[Message], None]) -> Message:
+        worker = await self._waiting()
+        if worker is None:
             with self._log.open("ab") as log:
                 worker = await Worker.start(log)
         try:

@@ -14,25 +14,26 @@ def times(transaction: Transaction, actor: str, limit: int) -> list[datetime]:
     return [row["logged_at"] for row in rows]
 
 
-def held(database: Database, tracks: list[int], cluster_id: int | None, person: str) -> list[dict[str, Any]]:
-    """How probable the machine holds a person (id or name) for tracks, or for a cluster: track_id or cluster_id, probability; the least first."""
-    number = int(person) if person.isascii() and person.isdigit() and len(person) < 19 else None
-    if cluster_id is not None:
-        return database.rows(
-            """SELECT ? AS cluster_id, coalesce(sum(o.probability), 0) AS probability FROM posterior o JOIN called c USING (person_id)
-               WHERE o.cluster_id = ? AND (o.person_id = ? OR lower(c.called) = lower(?))""",
-            [cluster_id, cluster_id, number, person],
-        )
-    return database.rows(
-        """SELECT track_id, greatest(coalesce(sum(m.probability * o.probability), 0), any_value(s.probability)) AS probability
-           FROM (SELECT unnest(?::BIGINT[]) AS track_id) t LEFT JOIN membership m USING (track_id)
-           LEFT JOIN (SELECT run_id, cluster_id, probability FROM posterior JOIN called c USING (person_id)
-                      WHERE person_id = ? OR lower(c.called) = lower(?)) o ON o.run_id = m.run_id AND o.cluster_id = m.cluster_id
-           LEFT JOIN (SELECT track_id, max(probability) AS probability FROM suggestion JOIN called c USING (person_id)
-                      WHERE person_id = ? OR lower(c.called) = lower(?) GROUP BY track_id) s USING (track_id)
-           GROUP BY track_id ORDER BY probability, track_id""",
-        [tracks, number, person, number, person],
+def least_held(database: Database, tracks: list[int], person_id: int, with_cluster: bool) -> tuple[int, float] | None:
+    """Of the tracks nobody decided to be a person yet, the one for which the machine holds that least probable, and how probable.
+
+    By its memberships, or as it is suggested by now; `with_cluster`: or as its cluster as a whole is held to be that person.
+    """
+    row = database.row(
+        """WITH same AS (SELECT person_id FROM person WHERE coalesce(merged_into, person_id) = ?),
+                of AS (SELECT cluster_id, sum(probability) AS probability FROM posterior JOIN same USING (person_id) GROUP BY cluster_id),
+                track AS (SELECT track_id, any_value(cluster_id) AS cluster_id FROM assignment
+                          WHERE list_contains(?::BIGINT[], track_id) AND (label_source = 'machine' OR person_id IS DISTINCT FROM ?)
+                          GROUP BY track_id),
+                member AS (SELECT track_id, sum(m.probability * of.probability) AS probability FROM membership m JOIN of USING (cluster_id)
+                           WHERE track_id IN (SELECT track_id FROM track) GROUP BY track_id),
+                suggested AS (SELECT track_id, max(probability) AS probability FROM suggestion JOIN same USING (person_id) GROUP BY track_id)
+           SELECT track_id, greatest(0, member.probability, suggested.probability, CASE WHEN ? THEN of.probability END) AS probability
+           FROM track LEFT JOIN member USING (track_id) LEFT JOIN suggested USING (track_id) LEFT JOIN of USING (cluster_id)
+           ORDER BY probability, track_id LIMIT 1""",
+        [person_id, tracks, person_id, with_cluster],
     )
+    return (row["track_id"], row["probability"]) if row else None
 
 
 def agreement(database: Database) -> list[dict[str, Any]]:

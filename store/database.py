@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
+import shutil
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from store import migrations
-from store.atomic import sync_folder
+from store import backups, migrations, repair
+from store.atomic import atomic_path, sync_folder
 from store.commit_point import commit_point
 from store.errors import Locked
 from store.gate import Gate
 from store.journal import Journal
+
+log = logging.getLogger("rollcall.store")
+T = TypeVar("T")
+
+LOST = (duckdb.FatalException, duckdb.ConnectionException)
+"""DuckDB has given the library up until it is opened again: a write or a checkpoint met a full or failing disk, or opening it again did not work."""
 
 
 def now() -> datetime:
@@ -49,9 +57,8 @@ class Transaction:
 
     def next_id(self, table: str, column: str) -> int:
         """The next id, never one that was given before, even to what is gone; a crash before the commit burns nothing."""
-        if counted := self.rows("SELECT last FROM counter WHERE name = ?", [table]):
-            self.execute("UPDATE counter SET last = last + 1 WHERE name = ?", [table])
-            return int(counted[0]["last"]) + 1
+        if counted := self.rows("UPDATE counter SET last = last + 1 WHERE name = ? RETURNING last", [table]):
+            return int(counted[0]["last"])
         first = int(self.rows(f'SELECT coalesce(max({column}), 0) + 1 AS id FROM "{table}"')[0]["id"])
         self.execute("INSERT INTO counter VALUES (?, ?)", [table, first])
         return first
@@ -113,7 +120,7 @@ class Database:
     """The library's tables. One per process, and one process per library."""
 
     def __init__(self, home: Path, memory_limit_mb: int = 1024) -> None:
-        """Take the library's lock, open or create its database and bring the schema up to date.
+        """Take the library's lock, open or create its database and bring the schema up to date; a damaged one is repaired first.
 
         Raises:
             Locked: another process owns the library.
@@ -129,7 +136,7 @@ class Database:
         self._gate = Gate()
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         try:
-            self._root = migrations.open_current(self.path, self._connect)
+            self._root = repair.opened(self.path, self._connect)
             self.journal = Journal(home / "journal" / "commands.jsonl")
         except BaseException:  # the lock must not outlive a library that did not open
             self._lock_file.close()
@@ -151,6 +158,20 @@ class Database:
             },
         )
 
+    def _read(self, read: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """What a read gives; when DuckDB has given the library up since, it is opened again and read once more."""
+        root = self._root
+        try:
+            with self._gate:
+                return read(self._cursor())
+        except LOST:
+            log.exception("DuckDB gave the library up")
+        with self._writer:
+            if self._root is root:  # nobody has opened it meanwhile
+                self.reopen()
+        with self._gate:
+            return read(self._cursor())
+
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """This thread's own cursor: a connection shared by threads gives wrong rows."""
         if getattr(self._local, "root", None) is not self._root:
@@ -162,8 +183,7 @@ class Database:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """A read, fully materialised (a half-read result would hold up checkpoints); the query limits its own rows."""
-        with self._gate:
-            return _rows(self._cursor(), sql, parameters)
+        return self._read(lambda cursor: _rows(cursor, sql, parameters))
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any] | None:
         """The first row of a read, or None."""
@@ -172,29 +192,38 @@ class Database:
 
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """A bulk read as one Arrow table, uncapped."""
-        with self._gate:
-            return self._cursor().sql(sql, params=list(parameters)).to_arrow_table()
+        return self._read(lambda cursor: cursor.sql(sql, params=list(parameters)).to_arrow_table())
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """One transaction in the writer lane; rolled back when the block raises."""
         with self._writer:
-            cursor = self._cursor()
-            cursor.begin()
+            cursor = self._begun()
             try:
                 yield Transaction(cursor)
-            except BaseException:  # whatever stopped the block, nothing of it stays
+            except BaseException as error:  # whatever stopped the block, nothing of it stays
                 _roll_back(cursor)
+                if isinstance(error, LOST):
+                    self.reopen()
                 raise
             try:
                 cursor.commit()
-            except duckdb.FatalException:
+            except LOST:
                 # A checkpoint that failed after a durable commit also arrives here, and the instance is unusable either way.
                 self.reopen()
                 raise
             except duckdb.Error:
                 _roll_back(cursor)
                 raise
+
+    def _begun(self) -> duckdb.DuckDBPyConnection:
+        """This thread's cursor with a transaction of its own; a library DuckDB has given up is opened again first."""
+        try:
+            return self._cursor().begin()
+        except LOST:
+            log.exception("DuckDB gave the library up")
+            self.reopen()
+            return self._cursor().begin()
 
     @contextmanager
     def command(self, operation: str, parameters: dict[str, Any], *, actor: str, key: str) -> Iterator[Command]:
@@ -231,7 +260,7 @@ class Database:
                 done = isinstance(error, duckdb.Error) and self.row("SELECT seq FROM command WHERE idem_key = ?", [key]) is not None
                 if not done:
                     if journalled:
-                        self.journal.append({"abort": key})
+                        self.journal.abort(key)
                     raise
             commit_point("command.committed")
 
@@ -261,14 +290,25 @@ class Database:
                 self._cursor().execute("CHECKPOINT").fetchall()
             except duckdb.TransactionException:
                 return  # somebody is reading; what was committed is safe in the log, and the next idle moment tries again
-            except duckdb.FatalException:
+            except LOST:
                 self.reopen()
                 raise
 
     def reopen(self) -> None:
-        """Replace a connection DuckDB has invalidated."""
+        """Open the library anew after DuckDB has given it up. Every cursor is closed first: one left open would hold the old file, and drop the lock
+        of the new one when it goes.
+
+        Raises:
+            duckdb.Error: it does not open yet, the disk may still be full; the next read or write tries again.
+        """
+        with self._writer, self._gate.shut():
+            self._close_connections()
+            self._root = self._connect()
+
+    def _close_connections(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
         self._root.close()
-        self._root = self._connect()
 
     def rewrite(self, copied: Callable[[Path], None]) -> None:
         """Write the whole library into a new file and put it in the place of the old one: what was only marked as deleted, or is still in the
@@ -301,22 +341,56 @@ class Database:
             with self._gate.shut():
                 self._swap(fresh)
 
-    def _swap(self, fresh: Path) -> None:
-        """Put the new file in the old one's place. Every cursor is closed first: one left open would keep the old file in use."""
+    def back_up(self, target: Path) -> None:
+        """Write a copy of the library as it is now. Writers wait until it is made; readers only while the write-ahead log is folded in.
+
+        Raises:
+            duckdb.Error, OSError: it could not be made; no half of it stays.
+        """
+        with self._writer:
+            with self._gate.shut():
+                self._root.execute("CHECKPOINT").fetchall()
+            last = self.rows("SELECT coalesce(max(seq), 0) AS seq FROM command")[0]["seq"]
+            with atomic_path(target) as path:
+                backups.copy(self.path, path)
+                if backups.examine(path) != last:
+                    raise duckdb.IOException(f"{target.name} does not hold the newest change")
+
+    def restore(self, source: Path, kept: Path) -> None:
+        """Put a copy of a backup in the library's place and bring its schema up to date; the file there was is kept as `kept`.
+
+        Writers and readers wait. Killed at any moment, the old file or the backup is there, whole.
+
+        Raises:
+            duckdb.Error: the backup cannot be read; nothing was changed.
+        """
+        fresh = self.path.with_name("library.restored.duckdb")
+        with self._writer, self._gate.shut():
+            shutil.copyfile(source, fresh)
+            try:
+                backups.examine(fresh)
+                with fresh.open("rb") as file:
+                    os.fsync(file.fileno())
+                self._swap(fresh, kept)
+            finally:
+                fresh.unlink(missing_ok=True)
+
+    def _swap(self, fresh: Path, kept: Path | None = None) -> None:
+        """Put the new file in the old one's place, which stays as `kept`. A cursor left open would keep the old file in use: all are closed first."""
         wal = self.path.with_name(self.path.name + ".wal")
         try:
             self._root.execute("CHECKPOINT").fetchall()
-            for cursor in list(self._cursors):
-                cursor.close()
-            self._root.close()
+            self._close_connections()
             if wal.exists():
                 raise duckdb.IOException(f"{wal} is still there")
-            commit_point("forget.before_swap")
+            if kept is not None:
+                os.link(self.path, kept)
+            commit_point("library.before_swap")
             fresh.replace(self.path)
             sync_folder(self.home)
-            commit_point("forget.swapped")
+            commit_point("library.swapped")
         finally:
-            self._root = self._connect()
+            self._root = migrations.open_current(self.path, self._connect)
 
     def close(self) -> None:
         """Checkpoint, close the file and let the lock go."""

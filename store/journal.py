@@ -25,6 +25,7 @@ class Journal:
         self._end_torn_line()
         self._file = path.open("ab", buffering=0)
         self.replaying: set[str] = set()
+        self._last = 0
 
     def _end_torn_line(self) -> None:
         """A crash in mid-write leaves a line without an end; close it so that the next one stands alone."""
@@ -43,7 +44,7 @@ class Journal:
         """
         if line.get("key") in self.replaying:
             return
-        length = os.fstat(self._file.fileno()).st_size
+        length = self._last = os.fstat(self._file.fileno()).st_size
         try:
             data = _encoded(line)
             if self._file.write(data) != len(data):
@@ -52,6 +53,21 @@ class Journal:
         except BaseException:  # whatever stopped it, half a line must not stay
             self._file.truncate(length)
             raise
+
+    def abort(self, key: str) -> None:
+        """Say that the line written last was not committed; on a full disk the line is taken back instead.
+
+        Raises:
+            OSError: not even that could be done.
+        """
+        if key in self.replaying:
+            return  # that line is an older one, which was acknowledged
+        last = self._last
+        try:
+            self.append({"abort": key})
+        except OSError:
+            self._file.truncate(last)
+            os.fsync(self._file.fileno())
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """All whole lines, oldest first; a torn line was never acknowledged and is passed over."""

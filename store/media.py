@@ -21,13 +21,18 @@ class Media:
 
     def put(self, data: bytes, suffix: str = ".jpg") -> str:
         """Store bytes; returns their digest with the suffix, which `path` understands."""
-        name = hashlib.sha256(data).hexdigest() + suffix
+        name = self.name(data, suffix)
         target = self.path(name)
         if target.exists():
             os.utime(target)  # somebody is about to refer to it: the sweep leaves young files alone
         else:
             atomic_write(target, data)
         return name
+
+    @staticmethod
+    def name(data: bytes, suffix: str = ".jpg") -> str:
+        """What a file with these bytes is called."""
+        return hashlib.sha256(data).hexdigest() + suffix
 
     def path(self, name: str) -> Path:
         """Where the file of that name is, or would be."""

@@ -35,14 +35,33 @@ def waiting(database: Database, limit: int) -> list[int]:
 
 
 def episode_of_item(database: Database, item: str) -> int | None:
-    """The episode that asks an item."""
-    if item.startswith("joined-"):
+    """The episode that asks an item, or whose item a proposal holds."""
+    if item.startswith("proposal-"):
+        found = database.row(
+            "SELECT episode_id FROM track WHERE track_id = (SELECT targets[1] FROM proposal WHERE proposal_id = TRY_CAST(? AS BIGINT))",
+            [item.removeprefix("proposal-")],
+        )
+    elif item.startswith("joined-"):
         found = database.row("SELECT episode_id FROM track WHERE track_id = TRY_CAST(? AS BIGINT)", [item.removeprefix("joined-")])
     else:
         found = database.row(
             "SELECT q.episode_id FROM queue_item q JOIN episode e ON e.active_run_id = q.run_id WHERE json_extract_string(item, '$.id') = ?", [item]
         )
     return int(found["episode_id"]) if found else None
+
+
+def asked(database: Database, item: str) -> str | None:
+    """An item as it is kept (JSON text), by its id."""
+    found = database.row(
+        "SELECT item FROM queue_item q JOIN episode e ON e.active_run_id = q.run_id WHERE json_extract_string(item, '$.id') = ?", [item]
+    )
+    return found["item"] if found else None
+
+
+def held(database: Database, proposal: str) -> str | None:
+    """The item a proposal (its number) holds, as it was kept (JSON text)."""
+    found = database.row("SELECT preview->'held' AS item FROM proposal WHERE proposal_id = TRY_CAST(? AS BIGINT)", [proposal])
+    return found["item"] if found else None
 
 
 def run_made(database: Database, run_id: int) -> datetime:

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from store import results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Vectors:
     def _table(self, space: str) -> Any | None:
         name = _table_name(space)
         return self._open().open_table(name) if name in self._open().list_tables().tables else None
+
+    def has(self, space: str) -> bool:
+        """Whether the space has a table; LanceDB is not loaded to find out."""
+        return (self.folder / f"{_table_name(space)}.lance").is_dir()
 
     def add(self, space: str, run_id: int, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Replace the vectors of one run by these, durably.
@@ -88,7 +93,8 @@ class Vectors:
         return found["vector_id"].to_numpy(), flat.reshape(found.num_rows, -1).astype(np.float32)
 
     def sweep(self, database: Database) -> int:
-        """At start-up: remove the vectors of runs that were never committed or were removed, and what killed writers left; returns rows removed.
+        """At start-up: remove runs that were never committed with their vectors, the vectors of runs that were removed, and what killed writers left;
+        returns rows removed.
 
         LanceDB is not even loaded when the database knows of nothing to sweep.
         """
@@ -98,6 +104,8 @@ class Vectors:
             for leftover in self.folder.glob("**/.tmp*"):
                 leftover.unlink(missing_ok=True)
             removed += sum(self._remove(str(orphan["space"]), orphan["run_id"]) for orphan in orphans)
+        if orphans:
+            results.drop_unfinished(database)
         return removed
 
     def collect(self, database: Database) -> int:

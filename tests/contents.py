@@ -30,12 +30,12 @@ VOLATILE = {"created_at", "committed_at", "added_at", "path", "settled_seq"}
 """Columns that say when and where, not what."""
 
 
-def library(home: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table's rows in an order of their own, without times and places; and the vectors, by id."""
+def library(home: Path, besides: frozenset[str] = frozenset()) -> dict[str, list[tuple[Any, ...]]]:
+    """Every table's rows in an order of their own, without times and places, nor the columns `besides`; and the vectors, by id."""
     connection = duckdb.connect(str(home / "library.duckdb"), read_only=True)
     found: dict[str, list[tuple[Any, ...]]] = {}
     for table in TABLES:
-        names = [row[0] for row in connection.execute(f'DESCRIBE "{table}"').fetchall() if row[0] not in VOLATILE]
+        names = [row[0] for row in connection.execute(f'DESCRIBE "{table}"').fetchall() if row[0] not in VOLATILE | besides]
         rows = connection.execute(f'SELECT {", ".join(names)} FROM "{table}"').fetchall()
         found[table] = sorted(rows, key=repr)
     connection.close()

@@ -12,13 +12,15 @@ import anyio
 from engine import analyse as analysis
 from engine import upkeep
 from engine.config import Settings
-from engine.errors import ProviderMismatch, RollcallError
+from engine.errors import BadMedia, ProviderMismatch, RollcallError
+from engine.looker import Looker
 from engine.models.load import choose
 from engine.models.runtime import cpu_only
 from engine.service import Engine
 from engine.wire import Client
 from engine.workers import pool_size
-from store import work
+from store import backups, work
+from tests.footage import scene, write
 from tests.scenarios import home_with, measure
 
 # engine
@@ -78,6 +80,19 @@ def _processes(settings: Settings, folder: Path) -> float:
     return pool_size(settings.engine.workers)[0]
 
 
+@measure("engine.media_wait_s", 0.01, 60)
+def _looked_at(settings: Settings, folder: Path) -> float:
+    """Whether there is time to look at a film."""
+    looker = Looker(home_with(folder, settings, "engine.media_wait_s"))
+    try:
+        return float(looker.probe(write(folder / "film.mp4", [scene(1)] * 5, range(5))).frames)
+    except BadMedia as error:
+        assert "given up" in error.message
+        return 0
+    finally:
+        looker.rest()
+
+
 @measure("engine.free_space_floor_mb", 0, 1 << 40)
 def _refused(settings: Settings, folder: Path) -> float:
     engine = Engine(folder)
@@ -104,6 +119,17 @@ def _stage_results_kept(settings: Settings, folder: Path) -> float:
     upkeep.remove(upkeep.unused_artefacts(engine))
     engine.close()
     return float(left.exists())
+
+
+@measure("engine.backups_kept", 1, 3)
+def _backups_kept(settings: Settings, folder: Path) -> float:
+    """Of five, made one after the other."""
+    engine = Engine(home_with(folder, settings, "engine.backups_kept"))
+    for day in range(4):
+        engine.database.back_up(backups.folder(folder) / f"library-2026010{day + 1}T000000.duckdb")
+    upkeep.back_up(engine)
+    engine.close()
+    return len(backups.listed(folder))
 
 
 # models

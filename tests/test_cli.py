@@ -175,7 +175,7 @@ def test_letting_go_of_a_run_leaves_it_running(tmp_path: Path, episodes: list[tu
     while "observe" not in (line := running.stderr.readline()):
         assert line, "it ended before it told of its progress"
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=100)
     assert running.returncode == 130
     assert "rollcall job wait 1" in err
     assert rollcall.json("job", "wait", "1")["state"] == "done"

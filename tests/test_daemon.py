@@ -171,7 +171,7 @@ def test_idle_engine_ends_itself_and_is_started_again(client: Client) -> None:
     client.home.mkdir(parents=True)
     (client.home / "config.toml").write_text("[engine]\nidle_exit_s = 0.5\n")
     pid = client.call("health_show")["pid"]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while client.ping() is not None and time.monotonic() < deadline:
         time.sleep(0.1)
     assert client.ping() is None
@@ -279,7 +279,7 @@ def test_engine_asked_to_end_by_a_signal_closes_the_library(client: Client) -> N
     client.call("show_add", {"title": "First"})
     pid = client.call("health_show")["pid"]
     os.kill(pid, 15)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not (client.home / "library.duckdb.wal").exists()
@@ -291,7 +291,7 @@ def test_workspace_deleted_under_its_engine_is_a_new_one_and_the_old_engine_ends
     old = client.call("health_show")["pid"]
     shutil.rmtree(client.home)
     client.call("show_add", {"title": "Second"})
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and Path(f"/proc/{old}/stat").exists() and Path(f"/proc/{old}/stat").read_text().split()[2] != "Z":
         time.sleep(0.05)
     assert not Path(f"/proc/{old}").exists() or Path(f"/proc/{old}/stat").read_text().split()[2] == "Z"

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -357,6 +358,30 @@ def test_full_disk_is_said_and_nothing_is_lost(disk: SmallDisk, tmp_path: Path, 
         terminal("job", "retry", str(job))
         assert terminal("job", "wait", str(job), "--json")[0] == 0
     assert {person["visual_s"] for person in json.loads(terminal("totals", "show", "1", "--json")[1])["people"]} == {1.6}
+
+
+@pytest.mark.slow
+def test_disk_full_at_a_checkpoint_is_survived_and_told_to_whoever_changes_something(disk: SmallDisk, capsys: pytest.CaptureFixture[str]) -> None:
+    """The checkpoint of an idle engine finds no room, and DuckDB gives the library up; it is opened again, and everything acknowledged is there."""
+    client, terminal = Client(disk.folder / "home", "person:tester"), Terminal(disk.folder, capsys)
+    slugs = {f"show-{number}" for number in range(20)}
+    for slug in sorted(slugs):
+        client.call("show_add", {"slug": slug, "title": slug * 20})
+    engine = (client.ping() or {})["pid"]
+    disk.leave(30_000)  # for the log of it; a checkpoint writes blocks of 256 KiB
+    log, deadline = client.home / "engine.log", time.monotonic() + 60
+    while "the checkpoint failed" not in log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert "FatalException" in log.read_text()
+    disk.leave(0)
+    assert {row["slug"] for row in client.call("show_list")["rows"]} == slugs
+    terminal.fails("a disk that was full at a checkpoint", "show", "add", "One more", status=5)
+    (disk.folder / "filler").unlink()
+    client.call("show_add", {"slug": "later", "title": "Later"})
+    assert (client.ping() or {})["pid"] == engine, "it went on"
+    client.stop()
+    assert {row["slug"] for row in client.call("show_list")["rows"]} == slugs | {"later"}
+    assert [problem for problem in client.call("health_show")["problems"] if "of disk are free" not in problem] == []
 
 
 def transcript(terminal: Terminal, job: int, ended: int) -> str:

@@ -272,8 +272,8 @@ def test_those_merged_into_somebody_go_with_them(tmp_path: Path) -> None:
     assert traces(tmp_path / "home", Looking(["Dora Vale", "Dorothea Vale"], [], set())) == {}
 
 
-POINTS = [point for point in COMMIT_POINTS if point.startswith(("forget", "journal", "command"))]
-QUICK = ("forget.marked", "forget.swapped")
+POINTS = [point for point in COMMIT_POINTS if point.startswith(("forget", "journal", "command", "library"))]
+QUICK = ("forget.marked", "library.swapped")
 FORGET = """
 import sys, pathlib
 from tests.desk import Bench

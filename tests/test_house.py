@@ -86,7 +86,7 @@ def test_readme_lists_every_operation_and_every_setting() -> None:
     everything.load()
     readme = (ROOT / "README.md").read_text()
     for name in registry.OPERATIONS:
-        assert f"`{name.replace('_', ' ', 1)}`" in readme, name
+        assert f"\n| `{name.replace('_', ' ', 1)}` | {registry.OPERATIONS[name].doc} |\n" in readme, name
     for name in config.names():
         assert f"`{name}`" in readme, name
 

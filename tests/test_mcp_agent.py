@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from engine.wire import Client
+from tests import contents
 from tests.agents import Analysed, Scripted, connected, rows
 from tests.test_mcp_hooks import Receiver, until
 
@@ -18,6 +19,20 @@ def labels(client: Client) -> list[tuple[Any, ...]]:
     """Labels in force and people, by content."""
     tracks = [(row["ref"], row["cluster_id"], row["person_id"], row["label_source"]) for row in rows(client, "track_list", episode="1")]
     return [*tracks, *((row["person_id"], row["name"]) for row in rows(client, "person_list"))]
+
+
+def standing(client: Client) -> dict[str, Any]:
+    """Totals, queue and suggestions, once they know every decision; without `rev`, which counts decisions and so only grows."""
+
+    def known() -> bool:
+        return not client.call("queue_list", {"episode": "1"})["pending"]
+
+    until(known, seconds=60)
+    asked = {
+        name: [{key: value for key, value in row.items() if key != "rev"} for row in rows(client, name, episode="1")]
+        for name in ("queue_list", "suggestion_list")
+    }
+    return {**asked, "totals_show": client.call("totals_show", {"episode": "1"})}
 
 
 def work(client: Client, analysed: Analysed) -> Scripted:
@@ -35,7 +50,8 @@ def test_agent_takes_an_episode_to_99_per_cent_and_its_work_is_taken_back_in_one
     client = analysed.copy(tmp_path)
     receiver = Receiver()
     client.call("hook_add", {"url": receiver.url, "events": ["totals.changed", "review.finished"]})
-    before = labels(client)
+    before, stood = labels(client), standing(client)
+    assert stood["queue_list"] and stood["totals_show"]["people"]
     assert analysed.right(client) < 0.5
     agent = work(client, analysed)
     assert analysed.right(client) >= 0.99
@@ -45,11 +61,29 @@ def test_agent_takes_an_episode_to_99_per_cent_and_its_work_is_taken_back_in_one
     assert {message["event"] for message in told} == {"totals.changed", "review.finished"}
     assert {row["name"] for row in told[-1]["totals"]} == {"red_shirt", "dark_shirt", "left_cards"}
     receiver.close()
+    worked = standing(client)
+    assert worked["totals_show"] != stood["totals_show"] and worked["queue_list"] == []
     decisions = rows(client, "decision_list")
     assert {row["actor"] for row in decisions} == {"agent:bot"}
     assert {row["reason"] for row in decisions} == {"it is so"}
     client.call("decision_undo", {"by": "agent:bot"})
     assert labels(client) == before
+    assert standing(client) == stood
+    client.stop()
+    began, ended = (contents.library(home, besides=frozenset({"rev"})) for home in (analysed.home, client.home))
+    assert {table for table in began if began[table] != ended[table]} == set()
+
+
+def test_what_was_taken_back_is_asked_again_as_before(tmp_path: Path, analysed: Analysed) -> None:
+    """Answers teach the queue how often a cluster is somebody new; those taken back teach it nothing."""
+    client = analysed.copy(tmp_path)
+    client.call("track_assign", {"tracks": [rows(client, "track_list", episode="1")[0]["ref"]], "person": "Ana", "create": True})
+    stood = standing(client)
+    for cluster in rows(client, "cluster_list", episode="1"):
+        client.call("cluster_assign", {"cluster_id": cluster["cluster_id"], "person": f"Somebody {cluster['cluster_id']}", "create": True})
+        standing(client)
+        client.call("decision_undo", {})
+    assert standing(client) == stood
     client.stop()
 
 

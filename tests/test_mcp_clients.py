@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,10 +14,12 @@ import anyio
 import fastmcp
 import fastmcp.client.transports as fastmcp_transports
 import pytest
+from mcp.types import CallToolResult
 
 from engine import wire
 from engine.wire import Client
 from tests.agents import Analysed, connected, connected_http, free_port
+from tests.inspector import Inspector, inspector, missing
 from tools.mcp import tokens
 from tools.mcp.selection import REVIEW, Selection
 
@@ -43,7 +42,6 @@ NOTHING_THERE = {"queue_skip", "queue_accept", "decision_undo", "suggestion_acce
 
 EXPECTED = {"not_found", "bad_input", "bad_media", "conflict", "refused"}
 PICTURES = {"track_show", "cluster_show", "queue_next"}
-INSPECTOR = ("npx", "--yes", "-p", "node@24", "-p", "@modelcontextprotocol/inspector@2.12.0", "mcp-inspector", "--cli")
 
 
 def arguments(tool: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +92,15 @@ def served(tmp_path_factory: pytest.TempPathFactory, analysed: Analysed) -> Iter
         client.call("export_create", {"episode": "1"})
         yield client, port, tokens.token_of(client.home, "web")
         client.stop()
+
+
+@pytest.fixture(scope="module")
+def inspecting() -> Iterator[Inspector]:
+    """An Inspector, for all tests of it."""
+    if reason := missing():
+        pytest.skip(reason)
+    with inspector() as made:
+        yield made
 
 
 @asynccontextmanager
@@ -170,77 +177,28 @@ def test_pictures_resources_and_prompts_arrive(served: tuple[Client, int, str], 
     anyio.run(run)
 
 
-@functools.cache
-def inspector() -> str | None:
-    """Why the Inspector cannot be run here; None when it can."""
-    if shutil.which("npx") is None:
-        return "no npx: install Node to run the MCP Inspector"
-    try:
-        tried = subprocess.run([*INSPECTOR[:-1], "--version"], capture_output=True, text=True, timeout=120, check=False)
-    except subprocess.TimeoutExpired:
-        return "npx did not get the MCP Inspector within two minutes"
-    return None if tried.returncode == 0 else f"npx cannot get the MCP Inspector: {tried.stderr.strip()[-200:]}"
-
-
-def inspect(served: tuple[Client, int, str], way: str, era: str, *flags: str) -> tuple[int, str]:
-    """(exit status, stdout) of an Inspector run."""
-    client, port, token = served
-    command = [sys.executable, "-m", "tools.cli", "--home", str(client.home), "mcp", "--toolsets", "all"]
-    reach = command if way == "stdio" else [f"http://127.0.0.1:{port}/mcp", "--transport", "http", "--header", f"Authorization: Bearer {token}"]
-    done = subprocess.run([*INSPECTOR, *reach, *flags, "--protocol-era", era], capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 @pytest.mark.parametrize("way", ["stdio", "http"])
-def test_inspector_finds_nothing_wrong_and_calls_tools(served: tuple[Client, int, str], way: str, era: str) -> None:
-    if reason := inspector():
-        pytest.skip(reason)
-    status, listed = inspect(served, way, era, "--method", "tools/list", "--strict")
-    assert status == 0, "the schemas are not portable"
-    assert len(json.loads(listed)["tools"]) > 30
-    status, shown = inspect(served, way, era, "--method", "tools/call", "--tool-name", "track_show", "--tool-arg", f"track_id={TRACK}")
-    assert status == 0 and '"image/jpeg"' in shown
-    status, refused = inspect(served, way, era, "--method", "tools/call", "--tool-name", "track_show", "--tool-arg", "track_id=9")
-    assert status == 5 and "not_found: There is no track 9." in refused
-    status, read = inspect(served, way, era, "--method", "resources/read", "--uri", f"rollcall://frame/{TRACK}")
-    assert status == 0 and '"image/jpeg"' in read
-
-
-@pytest.mark.slow
-def test_inspector_calls_every_default_tool(served: tuple[Client, int, str]) -> None:
-    if reason := inspector():
-        pytest.skip(reason)
-    for op in Selection().of(wire.operations()):
-        given = arguments({"name": op["name"], "inputSchema": op["parameters"]})
-        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-        flags = [flag for name, value in texts.items() for flag in ("--tool-arg", f"{name}={value}")]
-        status, out = inspect(served, "http", "modern", "--method", "tools/call", "--tool-name", op["name"], *flags)
-        answer = json.loads(out)
-        assert status == (5 if answer.get("isError") else 0), out
-        text = answer["content"][0]["text"]
-        assert text.startswith("{") if status == 0 else text.split(":")[0] in EXPECTED, (op["name"], text)
+def test_inspector_finds_nothing_wrong_and_calls_every_tool(served: tuple[Client, int, str], inspecting: Inspector, way: str, era: str) -> None:
+    client, port, token = served
+    over_pipe = [sys.executable, "-m", "tools.cli", "--home", str(client.home), "mcp", "--toolsets", "all"]
+    reach = over_pipe if way == "stdio" else [f"http://127.0.0.1:{port}/mcp", "--transport", "http", "--header", f"Authorization: Bearer {token}"]
+    status, out, err = inspecting.once(reach, era, "--method", "tools/list", "--strict")
+    assert status == 0, err
+    tools = json.loads(out)["tools"]
+    assert [tool["name"] for tool in tools] == [op["name"] for op in Selection(("all",)).of(wire.operations())]
+    name = f"{way}-{era}"
+    assert inspecting.connect(name, reach, era)["protocolEra"] == era
+    for tool in tools:
+        status, answer = inspecting.call(name, tool["name"], arguments(tool))
+        result = CallToolResult.model_validate(answer)
+        assert status == (5 if result.is_error else 0), tool["name"]
+        check(tool["name"], result.content, result.structured_content, bool(result.is_error))
+    status, read, err = inspecting.run("mcpdo", f"@{name}", "resources/read", f"rollcall://frame/{TRACK}", "--format", "json")
+    assert status == 0 and json.loads(read)["contents"][0]["mimeType"] == "image/jpeg", err
 
 
 def test_home_is_private_and_so_are_the_tokens(served: tuple[Client, int, str]) -> None:
     path = Path(served[0].home / tokens.FILE)
     assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_lines_of_the_readme_that_add_the_server_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The configuration README shows, read by somebody else's client as it stands there, and the command line beside it."""
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    shown = next(line for line in readme.splitlines() if line.startswith('{"mcpServers"'))
-    command = next(line for line in readme.splitlines() if line.startswith("claude mcp add"))
-    config = json.loads(shown)
-    (server,) = config["mcpServers"].values()
-    assert command.split("#")[0].split("--", 1)[1].split() == [server["command"], *server["args"]]
-    server["env"] = {**os.environ, "ROLLCALL_HOME": str(tmp_path / "home"), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-    async def run() -> list[str]:
-        async with fastmcp.Client(config) as mcp:
-            return [tool.name for tool in await mcp.list_tools()]
-
-    assert anyio.run(run) == [op["name"] for op in Selection().of(wire.operations())]
-    Client(tmp_path / "home").stop()

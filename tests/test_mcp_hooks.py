@@ -69,7 +69,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch, client: Client) -> Client:
     return client
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,74 @@ def test_name_must_be_as_probable_as_the_settings_say(bench: Bench, episode: int
     assert call(bench, BOT, "cluster_assign", cluster_id=cluster, person="Ana")["tracks"] == 1
     assert call(bench, BOT, "track_reject", tracks=[str(bench.track(episode, 2))], person="Ana")["dry_run"] is False
     assert assign(bench, PAT, episode, 2, "Ana")["tracks"] == 1
+
+
+def question(bench: Bench, episode: int, proposed: int | None) -> str:
+    """The queue asks about the first cluster, as the settler would have written it: the first track shown, the second follows it."""
+    spans = [[bench.track(episode, number), *(round(t * 1e6) for t in bench.labels(episode)[number][1:3])] for number in (0, 1)]
+    unit = {"kind": "suggestion", "targets": spans, "shown": spans[:1], "whole_cluster": False, "proposed": proposed, "probability": 0.7}
+    unit["candidates"] = [{"person_id": proposed, "probability": 0.7}] if proposed else []
+    with bench.engine.database.write() as transaction:
+        run_id = bench.cluster(episode, 0) // 100_000
+        item = json.dumps({"id": "abc", "units": [unit]})
+        transaction.insert("queue_item", run_id=run_id, episode_id=episode, rank=0, at_risk_s=5.0, item=item)
+    return "abc"
+
+
+def test_answer_to_the_queue_is_held_to_the_same_probability(bench: Bench, episode: int) -> None:
+    item = question(bench, episode, bench.person("Ana"))
+    settings(bench, "[agents]\nmin_probability = 0.6\n")
+    with pytest.raises(Refused, match=r"holds 'Ana' for track \d+ at 0\.00; agent:bot needs 0\.6"):
+        call(bench, BOT, "queue_accept", item=item)
+    assert bench.who(episode) == [None, None, None]
+    assert call(bench, BOT, "queue_accept", item=item, dry_run=True)["tracks"] == 2
+    assert call(bench, PAT, "queue_accept", item=item)["tracks"] == 2
+
+
+def test_answer_to_the_queue_waits_for_a_person_whatever_the_queue_asks_by_then(bench: Bench, episode: int) -> None:
+    item = question(bench, episode, bench.person("Ana"))
+    settings(bench, '[agents]\nmode = "suggest"\n')
+    proposal = call(bench, BOT, "queue_accept", item=item, reason="the same coat")
+    first, second = (bench.track(episode, number) for number in (0, 1))
+    assert (proposal["operation"], proposal["shown"], proposal["preview"]["tracks"]) == ("queue_accept", [str(first), str(second)], 2)
+    assert call(bench, BOT, "queue_next", episode=str(episode))["item"] is None, "it goes on to the next thing"
+    assert call(bench, PAT, "queue_next", episode=str(episode))["item"]["item"] == item, "people are still asked"
+    with bench.engine.database.write() as transaction:
+        transaction.execute("DELETE FROM queue_item")
+    done = call(bench, PAT, "proposal_accept", proposals=[proposal["proposal_id"]])
+    assert done["refused"] == []
+    assert bench.who(episode) == ["Ana", "Ana", None]
+    (decision, _) = [row for row in call(bench, PAT, "decision_list")["rows"] if row["verb"] == "assign"]
+    assert decision["reason"] == "Proposed by agent:bot: the same coat"
+    call(bench, PAT, "decision_undo", batch=done["accepted"][0]["batch"])
+    assert bench.who(episode) == [None, None, None]
+
+
+def test_answer_to_the_queue_that_waited_too_long_is_not_applied(bench: Bench, episode: int) -> None:
+    item = question(bench, episode, bench.person("Ana"))
+    settings(bench, '[agents]\nmode = "suggest"\n')
+    proposal = call(bench, BOT, "queue_accept", item=item)["proposal_id"]
+    call(bench, PAT, "cluster_assign", cluster_id=bench.cluster(episode, 0), person="Bea", create=True)
+    done = call(bench, PAT, "proposal_accept", proposals=[proposal])
+    assert done["accepted"] == [] and done["refused"][0]["code"] == "conflict"
+    assert bench.who(episode) == ["Bea", "Bea", None]
+
+
+def test_what_cannot_wait_is_refused_with_what_to_do_instead(bench: Bench, episode: int) -> None:
+    settings(bench, '[agents]\nmode = "suggest"\n')
+    with pytest.raises(Refused) as caught:
+        call(bench, BOT, "analysis_activate", episode=str(episode), run_id=1)
+    assert caught.value.message == "agent:bot only proposes (agents.mode), and analysis_activate cannot wait for a person."
+    assert "Ask a person" in caught.value.hint
+
+
+def test_only_these_changes_of_labels_cannot_wait() -> None:
+    reviewing = [op for op in registry.OPERATIONS.values() if op.toolset == "review" and op.effect == "write" and not op.people_only]
+    assert {op.name for op in reviewing if "dry_run" not in op.params.model_fields} == {
+        "analysis_activate",
+        "proposal_add",
+        "queue_skip",
+    }
 
 
 def test_locked_and_decided_faces_refuse_agents_whatever_they_force(bench: Bench, episode: int) -> None:

@@ -188,6 +188,26 @@ def test_sface_feeds_the_network_as_opencv_does(mobile: tuple[ArcFace, FaceDetec
         assert float(feature @ ours.embed([chip])[0]) / np.linalg.norm(feature) > 0.999
 
 
+def darkened(picture: Image, gain: float, grain: float) -> Image:
+    """With a share of its light, and grain on it."""
+    noise = np.random.default_rng(5).normal(0, grain, picture.shape)
+    return np.clip(np.round(np.round(picture * gain) + noise), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("gain", "grain"), [(0.3, 6.0), (0.2, 4.0), (0.12, 1.5)])
+def test_a_face_in_the_dark_is_like_itself_by_day_and_like_nobody_else(
+    mobile: tuple[ArcFace, FaceDetector], embedded: Loaded, group: Image, gain: float, grain: float
+) -> None:
+    cut = chips(group, mobile[1].detect(group, min_score=0.5, nms_iou=0.4))
+    dark = [Chip(darkened(chip.image, gain, grain), chip.landmarks, chip.box) for chip in cut]
+    for embedder in (mobile[0], embedded.embedder):
+        by_day, at_night = embedder.embed(cut), embedder.embed(dark)
+        crossed, among = by_day @ at_night.T, at_night @ at_night.T
+        strangers = ~np.eye(len(cut), dtype=bool)
+        assert np.diag(crossed).min() > 0.5
+        assert max(crossed[strangers].max(), among[strangers].max()) < 0.5, "darkness itself is nobody's face"
+
+
 def test_missing_landmarks_fall_back_to_the_box(mobile: tuple[ArcFace, FaceDetector], group: Image) -> None:
     embedder, detector = mobile
     cut = chips(group, detector.detect(group, min_score=0.5, nms_iou=0.4))

@@ -46,6 +46,20 @@ def test_blur_only_ever_lowers_sharpness() -> None:
     assert values == sorted(values, reverse=True) and 0 <= values[-1] < 0.2 < values[0] <= 1
 
 
+@pytest.mark.parametrize("number", range(6))
+def test_quality_falls_with_the_light_and_with_the_grain(number: int) -> None:
+    """A clean face in a fifth of the light is still a face to go by; grain that drowns it makes it none."""
+    rng = np.random.default_rng(number)
+
+    def dark(gain: float, grain: float) -> float:
+        picture = np.round(face(number) * gain) + rng.normal(0, grain, face(number).shape)
+        return grade(np.clip(np.round(picture), 0, 255).astype(np.uint8))
+
+    by_light, by_grain = [dark(gain, 0) for gain in (1, 0.3, 0.2, 0.1)], [dark(0.2, grain) for grain in (0, 4, 10, 25)]
+    assert by_light == sorted(by_light, reverse=True) and by_light[2] > 0.35
+    assert by_grain == sorted(by_grain, reverse=True) and by_grain[3] < 0.35
+
+
 def test_sharpness_is_measured_at_the_source_not_at_the_detectors_size() -> None:
     whole = photo()
     still, blurred = Still(whole, 0), Still(cv2.GaussianBlur(whole, (0, 0), 8), 0)

@@ -113,6 +113,9 @@ def run_screens(client: wire.Client, given: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         _say("The screens need a terminal. `rollcall --help` lists the commands for scripts.")
         return 2
+    import gc
+
+    gc.disable()  # until the screens are there: what is imported stays, and looking through it for garbage takes a tenth of the start
     from app.app import run
 
     return run(client.home, client.actor)

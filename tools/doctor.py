@@ -48,7 +48,7 @@ def _logout() -> Finding:
 
 def _engine(client: Client) -> list[Finding]:
     """What the engine says of itself: library, disk, models."""
-    health = client.call("health_show")
+    health = client.call("health_show", {"thorough": True})
     chosen = health["models"]
     found = [
         _finding("ok", "engine", f"version {health['version']}, process {health['pid']}"),
@@ -56,6 +56,7 @@ def _engine(client: Client) -> list[Finding]:
         _finding("ok", "library", f"{health['home']}: {health['episodes']} episodes, {health['people']} people"),
         _finding("ok" if not chosen.get("better") else "note", "models", chosen["why"], chosen.get("better", "")),
     ]
+    found += [_finding("note", "library", note) for note in health["notes"]]
     return found + [_finding("wrong", "library", problem) for problem in health["problems"]]
 
 

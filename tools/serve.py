@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Coroutine
@@ -25,7 +26,8 @@ def serve(home: Path) -> int:
     try:
         run(home, _agents)
     except RollcallError as error:
-        reason.write_text(json.dumps(error.as_dict()))
+        with contextlib.suppress(OSError):  # a full disk has no room for why
+            reason.write_text(json.dumps(error.as_dict()))
         sys.stderr.write(f"{error}\n")
         return error.exit_status
     return 0

@@ -72,6 +72,7 @@ class Place(Screen[Any]):
         self._again = False
         self._loaded = False
         self.composed = False
+        self._chrome_wanted = False
         self._early: list[tuple[str, int]] = []
         self.failed: RollcallError | None = None
 
@@ -117,9 +118,10 @@ class Place(Screen[Any]):
     # the frame
 
     def compose(self) -> ComposeResult:
-        yield Header()
+        self._around = (Header(), Footer())
+        yield self._around[0]
         yield from self.body()
-        yield Footer()
+        yield self._around[1]
 
     def on_mount(self) -> None:
         # The toolkit calls this after a subclass's own, and after every widget inside is there.
@@ -178,8 +180,14 @@ class Place(Screen[Any]):
             self.reload()
 
     def chrome(self) -> None:
-        """Draw header and footer again where they changed."""
-        for part in (*self.query(Header), *self.query(Footer)):
+        """Draw header and footer again where they changed: once, however many asked for it."""
+        if self.composed and not self._chrome_wanted:
+            self._chrome_wanted = True
+            self.call_later(self._draw_chrome)
+
+    def _draw_chrome(self) -> None:
+        self._chrome_wanted = False
+        for part in self._around:
             part.redraw()
 
     # actions

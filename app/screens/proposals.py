@@ -55,8 +55,7 @@ class Proposals(Place):
 
     @on(Rows.Moved)
     def _moved(self, event: Rows.Moved) -> None:
-        given = event.row["parameters"] if event.row else {}
-        tracks = [str(one) for one in [*given.get("tracks", ()), *([given["track"]] if "track" in given else [])]]
+        tracks = event.row["shown"] if event.row else []
         self.faces.set_items([{"key": track, "track": track, "caption": (track,)} for track in tracks])
         self.about.redraw()
         self.chrome()

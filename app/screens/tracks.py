@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import lru_cache
 from sys import intern
 from typing import Any, ClassVar, NamedTuple
 
@@ -21,6 +23,8 @@ from app.widgets.rows import Rows
 
 PAGE = 1000
 FACE = (24, 12)
+RESTS_S = 0.06
+"""How long the cursor stays on a track before its likely people are asked for: a held key asks for nobody."""
 
 
 class Track(NamedTuple):
@@ -205,6 +209,7 @@ class Tracks(Tab):
             self.run_worker(self._read_candidates(row.cluster_id), group="candidates", exclusive=True, exit_on_error=False)
 
     async def _read_candidates(self, cluster_id: int) -> None:
+        await asyncio.sleep(RESTS_S)
         found = await verbs.asked(self.rollcall, "cluster_show", cluster_id=cluster_id)
         self._candidates[cluster_id] = found["candidates"] if found else []
         self.panel.redraw()
@@ -329,4 +334,10 @@ class Tracks(Tab):
 def _words(row: Track | Shot) -> str:
     if isinstance(row, Shot):
         return ""
-    return f"{row.person} shot {row.shot + 1} {row.source} {'mixed' if row.mixed else ''} {'locked' if row.locked else ''}"
+    return _text(row.person, row.shot, row.source, row.mixed, row.locked)
+
+
+@lru_cache(4096)
+def _text(person: str, shot: int, source: str, mixed: bool, locked: bool) -> str:
+    """Of the many tracks of a shot few differ in these: they share one text."""
+    return f"{person} shot {shot + 1} {source} {'mixed' if mixed else ''} {'locked' if locked else ''}".lower()

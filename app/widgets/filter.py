@@ -28,6 +28,7 @@ class Filter(Input):
 
     def on_mount(self) -> None:
         self.focus()
+        self.call_after_refresh(self._rows.prepare)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

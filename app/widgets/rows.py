@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rich.segment import Segment
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
@@ -16,6 +18,22 @@ from app.paint import Ink, Line, wrap
 Row = Any
 Draw = Callable[[Row, int], Line]
 NEAR_END = 100
+SLICE = 4000
+PAUSE_S = 0.01
+"""Texts made in one go (a few milliseconds), and the pause until the next."""
+
+
+class Chosen(Sequence[Row]):
+    """Some of the rows, by their places: a filter that keeps fifty thousand copies none of them."""
+
+    def __init__(self, rows: Sequence[Row], places: Sequence[int]) -> None:
+        self._rows, self._places = rows, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._rows[self._places[index]]
 
 
 class Rows(Widget, can_focus=True):
@@ -65,6 +83,7 @@ class Rows(Widget, can_focus=True):
         self._draw, self._key, self._words, self._fixed, self._head = draw, key, words, fixed, head
         self._all: Sequence[Row] = []
         self._texts: list[str] = []
+        self._kept: Sequence[int] = range(0)
         self.rows: Sequence[Row] = []
         self.empty: Line = [("nothing here yet", "dim")]
         self.advice = ""
@@ -107,17 +126,21 @@ class Rows(Widget, can_focus=True):
     def extend(self, rows: Sequence[Row], *, complete: bool) -> None:
         """More rows after those that are there."""
         self._all = [*self._all, *rows]
-        self._texts, self.complete = [], complete
+        self.complete = complete
         self._select()
         self._settle()
         self.refresh()
 
     def set_filter(self, text: str) -> None:
         """Show only rows that hold every word of the text."""
-        kept = self.current
+        if text == self.filter:
+            return
+        before, index = self.filter, self._index
         self.filter = text
-        self._select()
-        self.cursor = next((n for n, row in enumerate(self.rows) if row is kept), 0)
+        # Letters added to the text can only leave rows out: those that are shown are looked through, not all there are.
+        self._select(self._kept if before.strip() and text.startswith(before) else None)
+        at = bisect_left(self._kept, index)
+        self.cursor = at if at < len(self._kept) and self._kept[at] == index else 0
         self._settle()
         self.refresh()
         self.post_message(self.Moved(self, self.current))
@@ -145,14 +168,33 @@ class Rows(Widget, can_focus=True):
             if self._key(self.rows[self.top + y]) in keys:
                 self._refresh_row(self.top + y)
 
-    def _select(self) -> None:
+    def _select(self, among: Sequence[int] | None = None) -> None:
         words = self.filter.lower().split()
         if not words:
-            self.rows = self._all
+            self.rows, self._kept = self._all, range(len(self._all))
             return
-        if not self._texts:
-            self._texts = [self._words(row).lower() for row in self._all]
-        self.rows = [row for row, text in zip(self._all, self._texts, strict=True) if not self._fixed(row) and all(word in text for word in words)]
+        self._make_texts(len(self._all))
+        texts = self._texts
+        kept: Sequence[int] = range(len(texts)) if among is None else among
+        for word in words:
+            kept = [n for n in kept if word in texts[n]]
+        self.rows, self._kept = Chosen(self._all, kept), kept
+
+    @property
+    def _index(self) -> int:
+        """Where the row under the cursor is among all rows."""
+        return self._kept[self.cursor] if self.cursor < len(self._kept) else -1
+
+    def prepare(self) -> None:
+        """Make the texts the filter looks through, a slice at a time between keys: the first letter need not wait for all of them."""
+        if len(self._texts) < len(self._all):
+            self._make_texts(len(self._texts) + SLICE)
+            self.set_timer(PAUSE_S, self.prepare)
+
+    def _make_texts(self, count: int) -> None:
+        """Texts of the first rows; none of a heading, so that it holds no word."""
+        for row in self._all[len(self._texts) : count]:
+            self._texts.append("" if self._fixed(row) else self._words(row).lower())
 
     # moving
 
@@ -254,12 +296,10 @@ class Rows(Widget, can_focus=True):
         held = self._key(row) in self.marked
         on = "cursor" if index == self.cursor and self.has_focus else "mark" if held or index == self.cursor else ""
         lead = "▌" if index == self.cursor else "•" if held else " "
-        line = ink.strip([(lead, "accent"), *self._draw(row, width - 2)], width - 1, on)
-        return Strip.join([line, Strip([self._scrollbar(y)], 1)])
+        line = ink.segments([(lead, "accent"), *self._draw(row, width - 2)], width - 1, on)
+        return Strip([*line, self._scrollbar(y)], width)
 
-    def _scrollbar(self, y: int) -> Any:
-        from rich.segment import Segment
-
+    def _scrollbar(self, y: int) -> Segment:
         room, total = self._room, len(self.rows)
         if total <= room:
             return Segment(" ", self.ink.style("text"))

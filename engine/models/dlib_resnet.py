@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.models.arcface import normalised
 from engine.models.base import Chip
+from engine.models.light import daylight, oval
 
 SIDE = 150
 PADDING = 0.25
@@ -56,7 +57,8 @@ class DlibResnet:
 
     def _aligned(self, chip: Chip) -> NDArray[np.uint8]:
         """The face as the network wants it: 150 x 150 RGB."""
-        picture = cv2.cvtColor(chip.image, cv2.COLOR_BGR2RGB)
+        lit = daylight(chip.image.astype(np.float32), oval(chip.image.shape[:2], chip.box))  # its points are not found in the dark either
+        picture = cv2.cvtColor(lit, cv2.COLOR_BGR2RGB)
         x1, y1, x2, y2 = (round(float(side)) for side in chip.box)
         shape = self._predictor(picture, dlib.rectangle(x1, y1, x2 - 1, y2 - 1))
         aligned: NDArray[np.uint8] = dlib.get_face_chip(picture, shape, size=SIDE, padding=PADDING)

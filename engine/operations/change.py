@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from engine.operations import policy
 from engine.operations.registry import Context, Params, Result
 from engine.review.draft import Plan
 from engine.review.fold import Piece
@@ -70,6 +71,7 @@ def change(context: Context, op: str, p: Change, make: Callable[[], Plan]) -> Ch
             if command.replayed is not None:
                 return Changed.model_validate(command.replayed)
             plan = make()
+            policy.hold_to_floor(engine, context.actor, plan.drafts, context.idem_key)
             outcome = engine.review.write(command.transaction, plan, actor, p.reason, context.idem_key)
             answer = _answer(context, plan, outcome, dry_run=False)
             command.result, command.facts = answer.model_dump(mode="json"), outcome.facts()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
@@ -40,7 +40,7 @@ class DecisionList(Listed):
 class DecisionListParams(Page):
     episode: EpisodeRef | None = Field(None)
     actor: str | None = Field(None, description="Only those of this actor, as kind:name.")
-    since: datetime | None = Field(None, description="Only those from this moment on (UTC).")
+    since: datetime | None = Field(None, description="Only those from this moment on (UTC, ISO 8601).")
 
 
 @operation("read", "review", params=DecisionListParams, result=DecisionList)
@@ -48,7 +48,7 @@ def decision_list(context: Context, p: DecisionListParams) -> DecisionList:
     """List decisions, newest first: who decided what, when and why, and whether it still stands."""
     engine = context.engine
     episode_id = episode_of(engine, p.episode)["episode_id"] if p.episode else None
-    since = p.since.replace(tzinfo=None) if p.since else None
+    since = _utc(p.since)
     rows = decisions.page(engine.database, episode_id=episode_id, actor=p.actor, since=since, before=p.position(), limit=p.limit)
     gone = undo.Ledger(engine.database).gone
     listed = [_row(context, row, gone) for row in rows]
@@ -65,11 +65,16 @@ class Taken(Change):
     batch: int | None = Field(None, description="The batch to take back, as a change gave it.")
     decision: int | None = Field(None, description="One decision.")
     by: str | None = Field(None, description="All decisions of this actor, as kind:name ...")
-    since: datetime | None = Field(None, description="... from this moment on (UTC).")
+    since: datetime | None = Field(None, description="... from this moment on (UTC, ISO 8601).")
 
 
 class Undo(Taken):
     with_dependents: bool = Field(False, description="Take back later decisions that build on these too.")
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """A time as the library keeps it; one without a zone is UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
 
 
 def _chosen(context: Context, p: Taken, ledger: undo.Ledger, *, undone: bool) -> list[Decision]:
@@ -77,7 +82,7 @@ def _chosen(context: Context, p: Taken, ledger: undo.Ledger, *, undone: bool) ->
         raise BadInput("`since` needs `by`.", "Say whose decisions: --by kind:name.")
     if p.batch is None and p.decision is None and p.by is None:
         return ledger.last_batch(str(context.actor), undone=undone)
-    since = p.since.replace(tzinfo=None) if p.since else None
+    since = _utc(p.since)
     return ledger.chosen(batch=p.batch, decision=p.decision, actor=p.by, since=since)
 
 

@@ -16,7 +16,6 @@ from engine.operations.common import EpisodeRef, Listed, Page, Reference, UtcTim
 from engine.operations.jobs import JobRow
 from engine.operations.registry import Context, Params, Result, operation
 from engine.operations.shows import DEFAULT_SHOW
-from engine.sources.probe import probe
 from store import catalog, results, work
 
 
@@ -83,7 +82,7 @@ def add_file(context: Context, p: EpisodeAdd) -> EpisodeAdded:
     path = _usable(Path(p.path).expanduser().absolute())
     if p.show is not None:
         show_of(engine, p.show)
-    media = probe(path)
+    media = engine.looker.probe(path)
     digest = file_digest(path)
     with context.command("episode_add", p) as command:
         known = catalog.episode_of_digest(engine.database, digest)

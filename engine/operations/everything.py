@@ -30,6 +30,7 @@ MODULES = (
     "models",
     "health",
     "upkeep",
+    "backups",
 )
 
 

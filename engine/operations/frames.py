@@ -12,17 +12,15 @@ import numpy as np
 from pydantic import Field
 
 from engine.errors import BadInput, BadMedia, NotFound
+from engine.looks import coded
 from engine.models.base import Image
 from engine.operations.common import EpisodeRef, episode_of, person_of
 from engine.operations.registry import Context, Params, Result, operation
-from engine.sources.frame import Frame
 from engine.sources.probe import MICROSECONDS, MediaInfo
-from engine.sources.seek import frames_at
 from store import catalog, moments
 
 CHIP = re.compile(r"[0-9a-f]{64}\.jpg")
 TRACK = re.compile(r"(\d{1,18})(@.*)?")
-JPEG_QUALITY = 85
 Form = Literal["jpeg", "rgb"]
 
 
@@ -65,7 +63,7 @@ def picture_read(context: Context, p: PictureRead) -> PictureOut:
     part = image[top : top + tall, left : left + wide]
     factor = min(1.0, p.size / max(tall, wide))
     target = (max(1, round(wide * factor)), max(1, round(tall * factor)))
-    return PictureOut(chip=chip, **_coded(np.asarray(cv2.resize(part, target, interpolation=cv2.INTER_AREA), np.uint8), p.form).model_dump())
+    return PictureOut(chip=chip, **coded(np.asarray(cv2.resize(part, target, interpolation=cv2.INTER_AREA), np.uint8), p.form))
 
 
 def _chip_of(context: Context, track: str | None) -> str:
@@ -137,26 +135,7 @@ def _frames(context: Context, p: FrameView, times_s: list[float]) -> list[FrameO
     path, media = Path(episode["path"]), MediaInfo.from_dict(catalog.media_of(context.engine.database, episode["episode_id"]))
     if not path.is_file():
         raise NotFound(f"The file of episode {episode['episode_id']}, {path}, is not there.", "Bring it back, or add it again from where it is now.")
-    return [_seen(frame, p) for frame in frames_at(path, media, [round(t * MICROSECONDS) for t in times_s])]
-
-
-def _seen(frame: Frame, p: FrameView) -> FrameOut:
-    """A frame, or the part asked for, at the size asked for."""
-    if p.box is None:
-        long_side = p.width if frame.width >= frame.height else round(p.width * frame.height / frame.width)
-        image = frame.scaled(long_side)
-    else:
-        x1, y1, x2, y2 = p.box
-        if not (x1 < x2 and y1 < y2):
-            raise BadInput(f"The box {x1:g}, {y1:g}, {x2:g}, {y2:g} is empty.", "Give x1 < x2 and y1 < y2, between 0 and 1.")
-        wide, tall = (x2 - x1) * frame.width, (y2 - y1) * frame.height
-        image = frame.crop(x1, y1, x2, y2, max(1, round(p.width * max(1.0, tall / wide))))
-    return FrameOut(t_us=frame.t_us, **_coded(image, p.form).model_dump())
-
-
-def _coded(image: Image, form: Form) -> Picture:
-    if form == "rgb":
-        pixels = np.ascontiguousarray(image[:, :, ::-1]).tobytes()
-    else:
-        pixels = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-    return Picture(width=image.shape[1], height=image.shape[0], form=form, data=base64.b64encode(pixels).decode())
+    if p.box is not None and not (p.box[0] < p.box[2] and p.box[1] < p.box[3]):
+        raise BadInput("The box " + ", ".join(f"{side:g}" for side in p.box) + " is empty.", "Give x1 < x2 and y1 < y2, between 0 and 1.")
+    times_us = [round(t * MICROSECONDS) for t in times_s]
+    return [FrameOut(**still) for still in context.engine.looker.stills(path, media, times_us, p.width, p.box, p.form)]

@@ -8,17 +8,13 @@ from typing import Any
 
 from pydantic import Field
 
-from engine import config, upkeep
+from engine import config, soundness, upkeep
 from engine.errors import BadInput
 from engine.models.runtime import available_providers, two_runtimes
 from engine.operations.models import chosen
 from engine.operations.registry import Context, Params, Result, operation
 from engine.version import VERSION
-from store import audit, integrity
-
-
-class Nothing(Params):
-    pass
+from store import audit, integrity, repair
 
 
 class AgentHealth(Result):
@@ -47,11 +43,16 @@ class Health(Result):
     models: dict[str, Any]
     providers: list[str] = Field(description="What this build of onnxruntime offers; a job's stage log says where models really ran.")
     agents: list[AgentHealth] = Field(description="How what agents decided and proposed fared with people.")
+    notes: list[str] = Field(description="What was repaired and where the damaged files are kept, and what repairs itself.")
     problems: list[str] = Field(description="What is wrong, each with what to do; empty when all is well.")
 
 
-@operation("read", "admin", params=Nothing, result=Health, slow=True)
-def health_show(context: Context, p: Nothing) -> Health:
+class HealthParams(Params):
+    thorough: bool = Field(False, description="Look also whether every picture, stage result and index the library refers to is there.")
+
+
+@operation("read", "admin", params=HealthParams, result=Health, slow=True)
+def health_show(context: Context, p: HealthParams) -> Health:
     """Show whether the engine, its store, disk and models are well, and what to do about what is not."""
     engine = context.engine
     counts = engine.database.row(
@@ -65,6 +66,10 @@ def health_show(context: Context, p: Nothing) -> Health:
     ]
     if len(runtimes := two_runtimes()) > 1:
         problems.append(f"{' and '.join(runtimes)} are both installed and overwrite one another. Uninstall both, then run `uv sync` again.")
+    notes = repair.notes(engine.home)
+    if p.thorough:
+        problems += soundness.lost_pictures(engine) + soundness.lost_results(engine)
+        notes += soundness.lost_vectors(engine)
     sizes = upkeep.sizes(engine)
     free = shutil.disk_usage(engine.home).free
     floor_mb = config.Config(engine.home).settings.engine.free_space_floor_mb
@@ -82,6 +87,7 @@ def health_show(context: Context, p: Nothing) -> Health:
         models=chosen(engine),
         providers=available_providers(),
         agents=[AgentHealth.model_validate(row) for row in audit.agreement(engine.database)],
+        notes=notes,
         problems=problems,
     )
 

@@ -16,7 +16,6 @@ from engine.naming import read_name
 from engine.operations.common import Reference, show_of
 from engine.operations.episodes import EpisodeAdd, add_file
 from engine.operations.registry import Context, Params, Result, operation
-from engine.sources.probe import probe
 from store import catalog
 
 SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mxf", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".ogv"}
@@ -103,7 +102,7 @@ def _take(
     """
     if entry.fault:
         raise entry.fault
-    media, digest = probe(entry.path), file_digest(entry.path)
+    media, digest = context.engine.looker.probe(entry.path), file_digest(entry.path)
     named = {"season": entry.season, "number": entry.number, "title": entry.title or entry.path.stem}
     note = " ".join(media.warnings) or ("" if entry.number is not None else "Its name does not say which episode it is.")
     known = catalog.episode_of_digest(context.engine.database, digest)

@@ -7,12 +7,12 @@ which operations, how many changes, how probable a name must be, and whether wha
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine import looking
 from engine.config import AgentLimits, Config
 from engine.errors import BadInput, Refused
 from store import audit
@@ -20,9 +20,13 @@ from store.database import Transaction, now
 
 if TYPE_CHECKING:
     from engine.operations.registry import Operation
+    from engine.review.draft import Draft
     from engine.service import Engine
 
 _ACTOR = re.compile(r"(person|agent|script):(\w[\w.@ -]{0,63})")
+
+NAMING = ("assign", "merge")
+"""Decisions that put a person on faces."""
 
 Verdict = Literal["run", "propose"]
 
@@ -81,28 +85,32 @@ def authorise(engine: Engine, actor: Actor, op: Operation, parameters: dict[str,
     if parameters.get("dry_run") is True:
         return "run"
     if limits.mode == "suggest" and op.toolset == "review" and op.name not in ("proposal_add", "queue_skip"):
-        if "dry_run" not in op.params.model_fields or op.name == "queue_accept":
-            hint = "Use cluster_assign for the item's cluster, or track_assign for its tracks: these can."
-            raise Refused(f"{actor} only proposes (agents.mode), and {op.name} cannot wait for a person.", hint)
+        if "dry_run" not in op.params.model_fields:
+            message = f"{actor} only proposes (agents.mode), and {op.name} cannot wait for a person."
+            raise Refused(message, "Ask a person to do it; changes of labels and people can wait.")
         return "propose"
-    if not op.name.endswith("_reject"):
-        _hold_to_floor(engine, actor, parameters, limits.min_probability)
     return "run"
 
 
-def _hold_to_floor(engine: Engine, actor: Actor, parameters: dict[str, Any], floor: float) -> None:
-    """Refuse to put a person where the machine holds them for less probable than agents need.
+def hold_to_floor(engine: Engine, actor: Actor, drafts: Sequence[Draft], key: str) -> None:
+    """Refuse to put a person where the machine holds them for less probable than an agent needs, whichever operation would do it.
 
     A person the machine has no opinion about (somebody new) counts as improbable; taking somebody away needs no probability.
+
+    Raises:
+        Refused: names the least probable track.
     """
-    person = str(parameters.get("person", "unknown"))
-    if not floor or person == "unknown" or not ("tracks" in parameters or "cluster_id" in parameters):
+    if actor.kind != "agent" or key in engine.database.journal.replaying:
         return
-    tracks = [looking.parse(str(reference)).track_id for reference in parameters.get("tracks") or ()]
-    for row in audit.held(engine.database, tracks, parameters.get("cluster_id"), person)[:1]:
-        if row["probability"] < floor:
-            what = f"track {row['track_id']}" if "track_id" in row else f"cluster {row['cluster_id']}"
-            message = f"The machine holds {person!r} for {what} at {row['probability']:.2f}; {actor} needs {floor:g} (agents.min_probability)."
+    floor = limits_of(engine, actor).min_probability
+    for draft in drafts if floor else ():
+        if draft.person_id is None or draft.verb not in NAMING or not draft.targets:
+            continue
+        tracks = [target.track_id for target in draft.targets]
+        least = audit.least_held(engine.database, tracks, draft.person_id, draft.level == "cluster")
+        if least is not None and least[1] < floor:
+            person = repr(engine.review.called(draft.person_id)) if draft.person_id > 0 else "somebody new"
+            message = f"The machine holds {person} for track {least[0]} at {least[1]:.2f}; {actor} needs {floor:g} (agents.min_probability)."
             raise Refused(message, "Propose it to a person with proposal_add, or skip it.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import Field
@@ -10,11 +11,12 @@ from engine.errors import BadInput, Conflict, NotFound, RollcallError
 from engine.operations import registry
 from engine.operations.common import Listed, Page, UtcTime, next_cursor
 from engine.operations.registry import Context, Params, Result, operation
+from engine.review import agenda
 from engine.review.targets import aim_at_cluster, aim_at_tracks
-from store import proposals
+from store import proposals, questions
 
-FLEETING = ("queue_accept",)
-"""Operations whose target, an item of the queue, is made anew after every decision."""
+SHOWN = 24
+"""Tracks of a proposal a person is shown at most."""
 
 State = Literal["waiting", "accepted", "dismissed"]
 
@@ -30,6 +32,7 @@ class ProposalRow(Result):
     operation: str
     parameters: dict[str, Any]
     preview: dict[str, Any] = Field(description="What it would have changed when it was made.")
+    shown: list[str] = Field(description="Tracks it is about, 24 at most.")
     made_at: UtcTime
     state: State
     decided_by: str | None
@@ -43,8 +46,8 @@ async def proposal_add(context: Context, p: ProposalAdd) -> ProposalRow:
     """Propose a change that a person accepts or dismisses; where agents only propose, their changes come here by themselves."""
     engine = context.engine
     op = registry.find(p.operation)
-    if op.effect != "write" or op.toolset != "review" or "dry_run" not in op.params.model_fields or op.name in FLEETING:
-        raise BadInput(f"{p.operation} cannot be proposed.", "Propose cluster_assign for the item's cluster, or track_assign for its tracks.")
+    if op.effect != "write" or op.toolset != "review" or "dry_run" not in op.params.model_fields or op.people_only:
+        raise BadInput(f"{p.operation} cannot be proposed.", "Propose changes of labels and people, for instance cluster_assign or track_assign.")
     given = {name: value for name, value in p.parameters.items() if name != "dry_run"}
     # A dry run holds the change to every rule: what would be refused is refused now.
     preview = await registry.invoke(engine, p.operation, {**given, "dry_run": True}, actor=str(context.actor))
@@ -52,6 +55,9 @@ async def proposal_add(context: Context, p: ProposalAdd) -> ProposalRow:
     def write() -> int:
         with context.command("proposal_add", p) as command:
             if command.replayed is None:
+                if op.name == "queue_accept" and (asked := questions.asked(engine.database, given["item"])):
+                    # The queue is made anew after every decision; a proposal keeps the item as the agent saw it.
+                    preview["held"] = json.loads(asked)
                 made = proposals.add(
                     command.transaction,
                     targets=_targets(context, given),
@@ -76,6 +82,9 @@ def _targets(context: Context, parameters: dict[str, Any]) -> list[tuple[int, in
         aim = aim_at_tracks(engine.review, engine.database, tracks)
     elif "cluster_id" in parameters:
         aim = aim_at_cluster(engine.review, engine.database, parameters["cluster_id"])
+    elif "item" in parameters:
+        item = agenda.find(engine.database, engine.review.state(agenda.episode_of(engine.database, parameters["item"])), parameters["item"])
+        return [(piece.track_id, piece.start_us) for unit in item.units for piece in unit.pieces]
     else:
         return []
     return [(piece.track_id, piece.start_us) for piece in aim.pieces]
@@ -121,6 +130,8 @@ async def proposal_accept(context: Context, p: ProposalAccept) -> Accepted:
         row = await engine.in_thread(_waiting, context, proposal_id)
         said = row["parameters"].get("reason")
         sent = {**row["parameters"], "reason": f"Proposed by {row['actor']}" + (f": {said}" if said else "")}
+        if "held" in row["preview"]:
+            sent["item"] = f"{agenda.HELD}{proposal_id}"
         if row["rev"] is not None:
             sent["rev"] = await engine.in_thread(_seen, context, row)
         try:
@@ -182,4 +193,6 @@ def _one(context: Context, proposal_id: int) -> ProposalRow:
 
 
 def _shown(row: dict[str, Any]) -> ProposalRow:
-    return ProposalRow.model_validate({name: row[name] for name in ProposalRow.model_fields})
+    shown = list(dict.fromkeys(str(track) for track in row["targets"][::2]))[:SHOWN]
+    preview = {name: value for name, value in row["preview"].items() if name != "held"}
+    return ProposalRow.model_validate({**{name: row.get(name) for name in ProposalRow.model_fields}, "shown": shown, "preview": preview})

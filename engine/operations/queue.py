@@ -85,14 +85,16 @@ class QueueNextParams(Params):
 
 
 class QueueNext(Result):
-    item: QueueItem | None = Field(description="Null when nothing is left to ask.")
+    item: QueueItem | None = Field(description="Null when nothing is left to ask, or not yet: see `pending`.")
     left: int = Field(description="Items after it (of the episodes looked at).")
     pending: bool
 
 
 @operation("read", "review", params=QueueNextParams, result=QueueNext, key="q")
 def queue_next(context: Context, p: QueueNextParams) -> QueueNext:
-    """Take the next thing to review, with who it may be and why it is asked; answer with queue_accept, track_assign, cluster_assign or queue_skip."""
+    """Take the next thing to review: faces, who they may be, and why it is asked. Its parts (`asked`) may be different people: answer each with
+    cluster_assign or track_assign, or all at once with queue_accept; put it off with queue_skip. No item, but `pending`: ask again in a few seconds.
+    """
     found, episodes, pending = _items(context, p.episode, 1)
     left = max(0, questions.count(context.engine.database, episodes) - 1)
     return QueueNext(item=_shown(context, found)[0] if found else None, left=left, pending=pending)
@@ -118,7 +120,7 @@ def _items(context: Context, episode: str | None, limit: int) -> tuple[list[agen
 def _shown(context: Context, items: list[agenda.Item]) -> list[QueueItem]:
     """Items with what a reviewer needs: one look-up for all of them."""
     database, desk = context.engine.database, context.engine.review
-    states = {item.episode_id: desk.state(item.episode_id) for item in items}
+    states = {episode: desk.state(episode) for episode in {item.episode_id for item in items}}
     facts = questions.facts_of_tracks(database, [piece.track_id for item in items for unit in item.units for piece in unit.shown])
     people = {one["person_id"] for item in items for unit in item.units for one in unit.candidates}
     people |= {unit.shown[0].person_id for item in items for unit in item.units}
@@ -193,14 +195,17 @@ def _badges(unit: agenda.Unit, facts: dict[int, dict[str, Any]]) -> list[str]:
 
 class QueueAccept(ChangeSeen):
     item: str = Field(description="Item of the queue.", json_schema_extra={"positional": True})
-    leave_out: list[Reference] = Field(default_factory=list, max_length=24, description="Tracks shown that are not as proposed.")
-    person: Reference | None = Field(None, description="Who it is, when it is not as proposed or nobody is.")
+    leave_out: list[Reference] = Field(default_factory=list, max_length=24, description="Tracks shown that are somebody else.")
+    person: Reference | None = Field(
+        None, description="Who all of it is, by id or name; `unknown` for nobody in particular. Leave it out when it is as proposed."
+    )
     create: bool = Field(False, description="Make somebody new when nobody is called that.")
 
 
 @operation("write", "review", params=QueueAccept, result=Changed, idempotent=False)
 def queue_accept(context: Context, p: QueueAccept) -> Changed:
-    """Answer an item of the queue: all of it is as proposed, or is `person`, apart from the tracks left out, which are not."""
+    """Answer an item of the queue at once: each part is as proposed, or all of it is the one `person` named, apart from the tracks left out, which
+    are not."""
     engine, actor = context.engine, str(context.actor)
 
     def make() -> Plan:
@@ -226,7 +231,7 @@ class Skipped(Result):
 
 @operation("write", "review", params=QueueSkip, result=Skipped)
 def queue_skip(context: Context, p: QueueSkip) -> Skipped:
-    """Put an item of the queue off."""
+    """Put an item of the queue off, when its pictures do not tell who it is."""
     engine, until = context.engine, now() + timedelta(hours=p.hours)
     with engine.database.exclusive(), context.command("queue_skip", p) as command:
         if command.replayed is not None:

@@ -74,7 +74,7 @@ def track_exclude(context: Context, p: TrackExclude) -> Changed:
 class TrackSplit(ChangeSeen):
     track: Reference = Field(description="Track id.", json_schema_extra={"positional": True})
     at_s: list[float] = Field(
-        default_factory=list, max_length=100, description="Seconds of the recording at which one person ends and another begins."
+        default_factory=list, max_length=100, description="Times in the recording, seconds, at which one person ends and another begins."
     )
     detections: list[int] = Field(default_factory=list, max_length=10000, description="Or the faces (detection ids) of one of the two people.")
 
@@ -96,14 +96,14 @@ def track_split(context: Context, p: TrackSplit) -> Changed:
     return change(context, "track_split", p, make)
 
 
-@operation("write", "review", params=Tracks, result=Changed, idempotent=False, key="l")
+@operation("write", "review", params=Tracks, result=Changed, idempotent=False, people_only=True, key="l")
 def track_lock(context: Context, p: Tracks) -> Changed:
     """Lock tracks as they are: agents, scripts and the machine cannot change them, people only by unlocking or forcing."""
     actor = str(context.actor)
     return change(context, "track_lock", p, lambda: verbs.lock(aim(context, p), actor, locked=True))
 
 
-@operation("write", "review", params=Tracks, result=Changed, idempotent=False, key="L")
+@operation("write", "review", params=Tracks, result=Changed, idempotent=False, people_only=True, key="L")
 def track_unlock(context: Context, p: Tracks) -> Changed:
     """Unlock tracks."""
     actor = str(context.actor)

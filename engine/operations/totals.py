@@ -65,11 +65,12 @@ class Totals(Result):
     people: list[PersonTotal]
     co_presence: list[Together]
     unidentified_s: float
+    pending: bool = Field(description="Decisions were made that these figures do not know yet; they are counted anew in a moment.")
 
 
 @operation("read", "totals", params=EpisodeRefPositional, result=Totals)
 def totals_show(context: Context, p: EpisodeRefPositional) -> Totals:
-    """Show how long each person is on screen in an episode, with 95 % intervals, alone and together."""
+    """Show how long each person is on screen in an episode, with 95 % intervals, alone and together. While `pending`, ask again in a few seconds."""
     return read_totals(context, p.episode)
 
 
@@ -92,6 +93,7 @@ def read_totals(context: Context, reference: str) -> Totals:
             "people": results.screen_time(database, run["run_id"]),
             "co_presence": results.co_presence(database, run["run_id"]),
             "unidentified_s": run["unidentified_s"],
+            "pending": not results.is_settled(database, run["run_id"]),
         }
     )
 

@@ -116,7 +116,7 @@ class TrackDetail(Result):
 
 @operation("read", "review", params=TrackRef, result=TrackDetail)
 def track_show(context: Context, p: TrackRef) -> TrackDetail:
-    """Show one track: whose it is and why, all its faces (boxes normalised to the displayed frame) and the file of its best picture."""
+    """Show one track: whose it is taken for and why, its stretches (`pieces`), and its faces with their boxes, as shares of the displayed frame."""
     engine = context.engine
     track = results.track(engine.database, p.track_id)
     if track is None:
@@ -183,7 +183,7 @@ class ClusterDetail(ClusterRow):
 
 @operation("read", "review", params=ClusterRef, result=ClusterDetail)
 def cluster_show(context: Context, p: ClusterRef) -> ClusterDetail:
-    """Show one cluster: who it may be, with probabilities, and its tracks (1,000 at most)."""
+    """Show one cluster: who it may be, with probabilities, and its tracks (1,000 at most; track_list pages through all)."""
     engine = context.engine
     run_id = ids.run_of_cluster(p.cluster_id)
     found = results.clusters(engine.database, run_id, p.cluster_id - 1, 1)

@@ -16,6 +16,9 @@ from store.database import Database
 Span = tuple[int, int, int]
 """track_id, start_us, end_us of a piece."""
 
+HELD = "proposal-"
+"""Before the number of a proposal: the item it holds, whatever became of the queue since."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -68,10 +71,20 @@ def find(database: Database, state: EpisodeState, item: str) -> Item:
     Raises:
         Conflict: it was answered, or made anew with other faces.
     """
-    found = next((one for one in items(database, state, questions.MANY) if one.item == item), None)
+    if item.startswith(HELD):
+        found = _held(database, state, item)
+    else:
+        found = next((one for one in items(database, state, questions.MANY) if one.item == item), None)
     if found is None:
         raise Conflict(f"Item {item} is not in the queue any more.", "`rollcall queue next` gives the present one.")
     return found
+
+
+def _held(database: Database, state: EpisodeState, item: str) -> Item | None:
+    """What is left to decide of the item a proposal holds; None when that is nothing."""
+    text = questions.held(database, item.removeprefix(HELD))
+    found = _item({"at_risk_s": 0.0, "item": json.loads(text)}, state, set()) if text else None
+    return found if found and found.units else None
 
 
 def episode_of(database: Database, item: str) -> int:
@@ -82,7 +95,7 @@ def episode_of(database: Database, item: str) -> int:
     """
     found = questions.episode_of_item(database, item)
     if found is None:
-        raise NotFound(f"There is no item {item!r} in the queue.", "`rollcall queue list` lists them.")
+        raise NotFound(f"There is no item {item!r} in the queue.", "`rollcall queue next` gives the present one.")
     return found
 
 
@@ -119,9 +132,11 @@ def _joined(database: Database, state: EpisodeState, snoozed: set[tuple[int, int
     found = []
     for track_id in state.covers:
         pieces = state.pieces[track_id]
+        if len(pieces) < 2:
+            continue
         labels = {(piece.person_id, piece.excluded) for piece in pieces if piece.decision_id is not None}
         old = all(piece.decision_id is None or state.decisions[piece.rev].logged_at < made for piece in pieces)
-        if len(pieces) > 1 and len(labels) > 1 and old and (track_id, pieces[0].start_us) not in snoozed:
+        if len(labels) > 1 and old and (track_id, pieces[0].start_us) not in snoozed:
             unit = Unit("mixed", pieces, pieces, False, None, 0.0, ())
             found.append(Item(f"joined-{track_id}", state.episode_id, unit.seconds / 2, (unit,)))
     return sorted(found, key=lambda item: -item.at_risk_s)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 STATES_KEPT = 8
 """Episodes held in memory, those used last."""
 
+TIME_BITS = 42
+"""Enough for 50 days of microseconds."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -268,12 +271,16 @@ def anchor_rows(
     track, t_us = faces["track_id"].to_numpy(), faces["t_us"].to_numpy()
     boxes = np.stack([faces[name].to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1).astype(np.float32)
     wanted = list(targets)
-    inside = []
-    for target in wanted:
-        low, high = np.searchsorted(track, [target.track_id, target.track_id + 1])
-        inside.append(low + np.flatnonzero((t_us[low:high] >= target.start_us) & (t_us[low:high] < target.end_us)))
-    place = np.concatenate([np.empty(0, np.int64), *inside]).astype(np.int64)
-    path = np.repeat(np.arange(len(wanted)), [len(rows) for rows in inside])
+    # Track and time in one ascending number: the first and last face of every target are found at once.
+    known, row = np.unique(track, return_inverse=True)
+    key = (row.astype(np.int64) << TIME_BITS) | t_us
+    asked = np.array([target.track_id for target in wanted], np.int64)
+    at = np.searchsorted(known, asked).astype(np.int64) << TIME_BITS
+    there = np.isin(asked, known)
+    low = np.searchsorted(key, at | np.array([target.start_us for target in wanted], np.int64))
+    held = np.where(there, np.searchsorted(key, at | np.array([target.end_us for target in wanted], np.int64)) - low, 0)
+    path = np.repeat(np.arange(len(wanted)), held)
+    place = np.repeat(low - np.cumsum(held) + held, held) + np.arange(held.sum())
     kept = anchors.sample(path, t_us[place], boxes[place])
     bounds = np.searchsorted(path[kept], np.arange(len(wanted) + 1)).astype(np.int32)
     vectors = [pooled.get(target.track_id) for target in wanted]
@@ -308,4 +315,4 @@ def _label(piece: Piece) -> tuple[Any, ...]:
 
 
 def _cut(piece: Piece, start_us: int, end_us: int) -> Piece:
-    return piece._replace(start_us=start_us, end_us=end_us)
+    return piece if (piece.start_us, piece.end_us) == (start_us, end_us) else piece._replace(start_us=start_us, end_us=end_us)

@@ -52,6 +52,19 @@ class Piece(NamedTuple):
         return (self.end_us - self.start_us) / 1e6
 
 
+class Label(NamedTuple):
+    """Who a stretch is, and by what."""
+
+    person_id: int | None
+    excluded: bool
+    label_source: str
+    level: str
+    method: str
+    score: float
+    threshold: float
+    decision_id: int | None
+
+
 @dataclass(frozen=True)
 class Rulebook:
     """What a fold needs beside covers: every decision by id, those taken back, the newest that touched what one decided (itself, undo, redo), who
@@ -78,74 +91,71 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
         covers: of all decisions, also those taken back: they count for `rev` alone.
     """
     if not covers:
-        return (_machine(track, track.start_us, track.end_us, rules),)
+        return (_made(track, track.start_us, track.end_us, track.cluster_id, _machine(track, rules), False, 0, frozenset()),)
     standing = [cover for cover in covers if cover.decision_id not in rules.voided]
+    if all(cover.start_us <= track.start_us and cover.end_us >= track.end_us for cover in standing):
+        return (_piece(track, track.start_us, track.end_us, standing, _rev(track.start_us, track.end_us, covers, rules), rules),)
     cuts = {at for cover in standing for at in (cover.start_us, cover.end_us) if track.start_us < at < track.end_us}
     kept = {at for cover in standing if rules.decisions[cover.decision_id].verb == "split" for at in (cover.start_us, cover.end_us)}
-    bounds = [track.start_us, *sorted(cuts), track.end_us]
     pieces: list[Piece] = []
-    for start, end in itertools.pairwise(bounds):
-        piece = _piece(track, start, end, [c for c in standing if c.start_us <= start and c.end_us >= end], rules)
+    for start, end in itertools.pairwise([track.start_us, *sorted(cuts), track.end_us]):
+        piece = _piece(track, start, end, [c for c in standing if c.start_us <= start and c.end_us >= end], _rev(start, end, covers, rules), rules)
         if pieces and start not in kept and _same(pieces[-1], piece):
-            piece = piece._replace(start_us=pieces.pop().start_us)
+            before = pieces.pop()
+            piece = piece._replace(start_us=before.start_us, rev=max(before.rev, piece.rev))
         pieces.append(piece)
-    return tuple(piece._replace(rev=_rev(piece, covers, rules)) for piece in pieces)
+    return tuple(pieces)
 
 
-def _machine(track: MachineTrack, start_us: int, end_us: int, rules: Rulebook) -> Piece:
-    """A stretch as the machine labelled its track."""
-    person = rules.person(track.person_id)
+def _made(track: MachineTrack, start_us: int, end_us: int, cluster_id: int, label: Label, locked: bool, rev: int, rejected: frozenset[int]) -> Piece:
+    person, excluded, source, level, method, score, threshold, decision = label
     return Piece(
-        track.track_id,
-        start_us,
-        end_us,
-        track.cluster_id,
-        person,
-        False,
-        "machine",
-        "machine",
-        track.method,
-        track.score,
-        track.threshold,
-        False,
-        None,
-        0,
+        track.track_id, start_us, end_us, cluster_id, person, excluded, source, level, method, score, threshold, locked, decision, rev, rejected
     )
+
+
+def _machine(track: MachineTrack, rules: Rulebook) -> Label:
+    """What the machine called a track."""
+    return Label(rules.person(track.person_id), False, "machine", "machine", track.method, track.score, track.threshold, None)
 
 
 def _same(one: Piece, other: Piece) -> bool:
     """Whether two neighbours are one piece: the same label for the same reason."""
-    return one._replace(start_us=0, end_us=0) == other._replace(start_us=0, end_us=0)
+    return one._replace(start_us=0, end_us=0, rev=0) == other._replace(start_us=0, end_us=0, rev=0)
 
 
-def _rev(piece: Piece, covers: Sequence[Cover], rules: Rulebook) -> int:
-    """The newest decision that touches the piece."""
-    touching = (c.decision_id for c in covers if c.start_us < piece.end_us and c.end_us > piece.start_us)
-    return max((rules.touched.get(one, one) for one in touching), default=0)
+def _rev(start_us: int, end_us: int, covers: Sequence[Cover], rules: Rulebook) -> int:
+    """The newest decision that touches a stretch."""
+    touching = [c.decision_id for c in covers if c.start_us < end_us and c.end_us > start_us]
+    return max([rules.touched.get(one, one) for one in touching], default=0)
 
 
-def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover], rules: Rulebook) -> Piece:
+def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover], rev: int, rules: Rulebook) -> Piece:
     """The label of a stretch that all of `covers` cover whole."""
     active = [(rules.decisions[cover.decision_id], cover) for cover in covers]
     rejects = [decision for decision, _ in active if decision.verb == "reject"]
-    labels = [(strength(decision, cover.level), decision, cover) for decision, cover in active if decision.verb in LABELS]
-    held = [labelled for labelled in labels if not _rejected(labelled[1], rejects, rules)]
+    held = [
+        (strength(decision, cover.level), decision, cover)
+        for decision, cover in active
+        if decision.verb in LABELS and not (rejects and _rejected(decision, rejects, rules))
+    ]
     lock = max((decision for decision, _ in active if decision.verb in ("lock", "unlock")), key=lambda d: d.decision_id, default=None)
     locked = lock is not None and lock.verb == "lock"
-    piece = _machine(track, start_us, end_us, rules)._replace(cluster_id=_cluster(track, active, rules), locked=locked)
     winner = max(held, key=lambda one: one[0], default=None)
     if winner is not None:
-        piece = _labelled(piece, winner[1], winner[2].level, rules)
+        label = _labelled(winner[1], winner[2].level, rules)
     elif lock is not None and locked:
-        piece = _pinned(piece, lock, next(c for d, c in active if d is lock), rules)
+        label = _pinned(lock, next(c for d, c in active if d is lock), rules)
+    else:
+        label = _machine(track, rules)
     refused = frozenset(
         person
         for reject in rejects
         if (person := rules.person(reject.person_id)) is not None and not (winner is not None and _overruled(reject, winner[1], rules))
     )
-    if winner is None and piece.person_id in refused:
-        piece = piece._replace(person_id=None, method="rejected")
-    return piece._replace(rejected=refused)
+    if winner is None and label.person_id in refused:
+        label = label._replace(person_id=None, method="rejected")
+    return _made(track, start_us, end_us, _cluster(track, active, rules), label, locked, rev, refused)
 
 
 def _rejected(label: Decision, rejects: list[Decision], rules: Rulebook) -> bool:
@@ -162,39 +172,26 @@ def _overruled(reject: Decision, label: Decision, rules: Rulebook) -> bool:
     return label.verb != "exclude" and rules.person(label.person_id) == rules.person(reject.person_id)
 
 
-def _labelled(piece: Piece, decision: Decision, level: str, rules: Rulebook) -> Piece:
-    """The piece under a decision's label."""
-    return piece._replace(
-        person_id=None if decision.verb == "exclude" else rules.person(decision.person_id),
-        excluded=decision.verb == "exclude",
-        label_source=decision.actor.partition(":")[0],
-        level=level,
-        method=decision.verb if decision.direct else decision.source,
-        score=1.0,
-        threshold=0.0,
-        decision_id=decision.decision_id,
-    )
+def _labelled(decision: Decision, level: str, rules: Rulebook) -> Label:
+    """What a decision says."""
+    excluded = decision.verb == "exclude"
+    person = None if excluded else rules.person(decision.person_id)
+    method = decision.verb if decision.direct else decision.source
+    return Label(person, excluded, decision.actor.partition(":")[0], level, method, 1.0, 0.0, decision.decision_id)
 
 
-def _pinned(piece: Piece, lock: Decision, cover: Cover, rules: Rulebook) -> Piece:
-    """The piece as it was when it was locked: the machine does not change it (rule 2)."""
+def _pinned(lock: Decision, cover: Cover, rules: Rulebook) -> Label:
+    """The label there was when it was locked: the machine does not change it (rule 2)."""
     pinned = lock.parameters["labels"][cover.number]
-    return piece._replace(
-        person_id=rules.person(pinned["person_id"]),
-        excluded=pinned["excluded"],
-        label_source=lock.actor.partition(":")[0],
-        level=cover.level,
-        method="lock",
-        score=1.0,
-        threshold=0.0,
-        decision_id=lock.decision_id,
-    )
+    person = rules.person(pinned["person_id"])
+    return Label(person, pinned["excluded"], lock.actor.partition(":")[0], cover.level, "lock", 1.0, 0.0, lock.decision_id)
 
 
 def _cluster(track: MachineTrack, active: list[tuple[Decision, Cover]], rules: Rulebook) -> int:
     """The cluster a stretch belongs to after merges and splits of clusters, in their order."""
     cluster = track.cluster_id
-    for decision, cover in sorted(active, key=lambda one: one[0].decision_id):
-        if cover.part == 1 and decision.decision_id in rules.moves_to:
-            cluster = rules.moves_to[decision.decision_id]
+    if rules.moves_to:
+        for decision, cover in sorted(active, key=lambda one: one[0].decision_id):
+            if cover.part == 1 and decision.decision_id in rules.moves_to:
+                cluster = rules.moves_to[decision.decision_id]
     return cluster

@@ -19,7 +19,7 @@ from engine.review.decision import LABELS, Cover
 from engine.review.forget_plan import Going, holds
 from engine.review.scrub import Scrub
 from engine.review.state import coverage, covers_of
-from store import decisions, erase, results, work
+from store import decisions, erase, repair, results, work
 from store.atomic import atomic_path
 from store.commit_point import commit_point
 from store.database import Reader, Transaction
@@ -238,6 +238,8 @@ def _files(engine: Engine, going: Going, backup: Path) -> None:
     for path in sorted((engine.home / "backups").glob("*.duckdb")):
         if path != backup and holds(path, going):
             path.unlink()
+    for path in repair.kept(engine.home):  # nobody can say what a damaged library holds
+        path.unlink()
     for path in engine.home.glob("engine.log*"):
         _mask(path, going.scrub())
     for path in (engine.home / "tmp").glob("*"):

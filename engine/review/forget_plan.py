@@ -13,7 +13,7 @@ from engine.review import forget_artefacts, forget_faces, forget_scan
 from engine.review.forget_faces import Faces, Stretch
 from engine.review.forget_scan import Canary
 from engine.review.scrub import Scrub
-from store import erase, ids, results, work
+from store import erase, ids, repair, results, work
 from store.atomic import atomic_write, sync_folder
 from store.database import now
 
@@ -160,6 +160,7 @@ def _names(engine: Engine, people: list[int]) -> tuple[list[str], list[str], lis
         if own.mentions(text):
             kept.append(text)
             sentences.append(f"The name is part of {what}, which is left alone.")
+    sentences.append("Copies of the workspace or of its files that were made elsewhere are not reached; one that is brought back is cleared of them.")
     return names, sorted(set(kept)), namesakes, sentences
 
 
@@ -209,7 +210,9 @@ def _counts(engine: Engine, going: Going) -> dict[str, Any]:
         "facebank": len(erase.bank(database, going.people)),
         "decisions": erase.decided(database, going.people),
         "exports": going.exports,
-        "backups": sorted(path.name for path in (engine.home / "backups").glob("*") if holds(path, going)),
+        "backups": sorted(
+            [path.name for path in (engine.home / "backups").glob("*") if holds(path, going)] + [path.name for path in repair.kept(engine.home)]
+        ),
     }
 
 

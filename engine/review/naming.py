@@ -44,8 +44,10 @@ def person_for(desk: Desk, plan: Plan, aim: Aim, text: str, *, create: bool) -> 
     unknown = labels.pop() if aim.level == "cluster" and len(labels) == 1 else None
     row = desk.person(unknown) if unknown is not None else None
     if row is not None and row["name"] is None and unknown is not None:
+        plan.notes.append(f"{desk.called(unknown)} gets the name {name!r}, in every episode.")
         plan.drafts.append(Draft("person_rename", None, aim.state.show_id, None, unknown, (), {"name": name, "before": people.before(row)}))
         return unknown
+    plan.notes.append(f"{name!r} is somebody new.")
     plan.drafts.append(Draft("person_create", None, aim.state.show_id, None, NEW, (), {"name": name}))
     return NEW
 

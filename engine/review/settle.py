@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import RollcallError
+from engine.review.decision import read, voided
 from engine.totals.labels import IDENTITY
 from engine.workers import WorkerPool
 from store import decisions, ids, outbox, results
@@ -187,12 +188,13 @@ def _known(engine: Engine, episode_id: int, run_id: int) -> dict[str, Any]:
            ORDER BY matched DESC, p.person_id""",
         [run_id, episode_id, run_id],
     )
+    gone = voided(read(row) for row in decisions.taking_back(database))
     answered = database.row(
         """SELECT count(*) FILTER (fresh) AS new, count(*) FILTER (NOT fresh) AS old FROM (
                SELECT d.batch, bool_or(b.verb IN ('person_create', 'person_rename')) AS fresh
                FROM decision d JOIN decision b ON b.batch = d.batch
-               WHERE d.episode_id = ? AND d.level = 'cluster' AND d.verb = 'assign' GROUP BY d.batch)""",
-        [episode_id],
+               WHERE d.episode_id = ? AND d.level = 'cluster' AND d.verb = 'assign' AND NOT list_contains(?, d.decision_id) GROUP BY d.batch)""",
+        [episode_id, sorted(gone)],
     )
     assert answered is not None
     return {

@@ -127,12 +127,9 @@ class EpisodeState:
     def rows(self, tracks: Iterable[int]) -> pa.Table:
         """ASSIGNMENT rows of some tracks."""
         pieces = [piece for track in tracks for piece in self.pieces[track]]
-        columns: dict[str, Any] = {
-            "run_id": [self.run_id] * len(pieces),
-            "episode_id": [self.episode_id] * len(pieces),
-            **{name: [getattr(piece, name) for piece in pieces] for name in decisions.ASSIGNMENT.names[2:-1]},
-            "rejected": [sorted(piece.rejected) for piece in pieces],
-        }
+        columns: dict[str, Any] = dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
+        columns |= {"run_id": [self.run_id] * len(pieces), "episode_id": [self.episode_id] * len(pieces)}
+        columns["rejected"] = [sorted(piece.rejected) for piece in pieces]
         return pa.table(columns, schema=decisions.ASSIGNMENT)
 
 

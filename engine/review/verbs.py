@@ -14,7 +14,7 @@ from engine.review import authority, naming
 from engine.review.decision import RANK_OF_LEVEL
 from engine.review.draft import Draft, Plan, Target, targets_of
 from engine.review.fold import Piece
-from engine.review.targets import Aim, of_pieces, seconds
+from engine.review.targets import Aim, of_pieces, reference, seconds
 from store import results
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def _split(database: Database, aim: Aim, actor: str, stretches: list[Target], fo
                 f"There is no face between {seconds(stretch.start_us)} and {seconds(stretch.end_us)} s.", "Cut where faces are on both sides."
             )
     state = aim.state
+    plan.notes.append("The stretches are " + ", ".join(reference(one.track_id, (one.start_us, one.end_us)) for one in stretches) + ".")
     plan.drafts.append(Draft("split", "frames", state.show_id, state.episode_id, None, tuple(stretches)))
     return plan
 

@@ -17,10 +17,11 @@ CHUNK, DEPTH = 4, 2
 _LOOK_EVERY_S = 0.2
 
 
-def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
-    """The same items, made up to about CHUNK * DEPTH ahead; what making them raises is raised here.
+def ahead(items: Generator[T, None, None], wait_s: float | None = None) -> Generator[T, None, None]:
+    """The same items, made up to about CHUNK * DEPTH ahead; what making them raises is raised here. Closing this ends the thread and closes `items`.
 
-    Closing this ends the thread and closes `items`.
+    Raises:
+        TimeoutError: the next CHUNK took longer than `wait_s`; the thread is left to itself.
     """
     made: queue.Queue[list[T] | BaseException | None] = queue.Queue(maxsize=DEPTH)
     stop = threading.Event()
@@ -53,14 +54,22 @@ def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
 
     thread = threading.Thread(target=work, name="ahead", daemon=True)
     thread.start()
+    stuck = False
     try:
-        while (got := made.get()) is not None:
+        while True:
+            try:
+                got = made.get(timeout=wait_s)
+            except queue.Empty:
+                stuck = True
+                raise TimeoutError from None
+            if got is None:
+                return
             if isinstance(got, BaseException):
                 raise got
             yield from got
     finally:
         stop.set()
-        while thread.is_alive():
+        while thread.is_alive() and not stuck:
             with contextlib.suppress(queue.Empty):
                 made.get_nowait()  # whoever waits for room goes on at once
             thread.join(0.01)

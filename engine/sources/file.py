@@ -12,6 +12,7 @@ from typing import Any
 import av.error
 
 from engine.config import ObserveSettings
+from engine.errors import BadMedia
 from engine.sources.ahead import ahead
 from engine.sources.frame import Frame
 from engine.sources.grid import Grid
@@ -24,7 +25,9 @@ _STEPS_BACK = 3
 """Key frames tried before the window's own when decoding does not start there (recovery points, coarse seeking); then the file's start."""
 
 
-def read(path: Path, media: MediaInfo, window: SegmentWindow, settings: ObserveSettings, threads: int = 1) -> Iterator[tuple[Frame, bool]]:
+def read(
+    path: Path, media: MediaInfo, window: SegmentWindow, settings: ObserveSettings, threads: int = 1, wait_s: float | None = None
+) -> Iterator[tuple[Frame, bool]]:
     """Frames of a window in time order, each with whether it is to be analysed; decoded a little ahead in a thread of its own.
 
     Frames that no other frame needs, are not analysed and lie where nothing much changes are passed over (engine/sources/spare.py), unless
@@ -33,26 +36,39 @@ def read(path: Path, media: MediaInfo, window: SegmentWindow, settings: ObserveS
 
     Args:
         threads: of the decoder; 0 lets FFmpeg choose by the number of cores. One costs the least processor time.
+        wait_s: longest wait for the next frame; None waits for ever. A decoder that was given up goes on until the process ends.
 
     Raises:
-        BadMedia: the file cannot be opened any more.
+        BadMedia: the file cannot be opened any more, or decoding it does not go on.
     """
     size, rotation, converter = (media.width, media.height), media.rotation, Converter()
     at = bisect_left(media.key_frames_us, window.start_us)
     known = at < len(media.key_frames_us) and media.key_frames_us[at] == window.start_us
     grid = Grid(settings.fps, media.before_key_us[at] if known else -1)
     fps = None if settings.every_frame else settings.fps
-    for decoded, t_us in ahead(_window_frames(path, media, window, fps, threads)):
-        yield DecodedFrame(decoded, t_us, size, rotation, converter), grid.hit(t_us)
+    try:
+        for found in ahead(_window_frames(path, media, window, fps, threads), wait_s):
+            if found is not None:
+                yield DecodedFrame(found[0], found[1], size, rotation, converter), grid.hit(found[1])
+    except TimeoutError as error:
+        hint = "Check that the disk it is on answers and that it plays in a video player; engine.media_wait_s gives it longer."
+        raise BadMedia(f"Decoding {path} was given up: there was no new frame for {wait_s:.0f} s.", hint) from error
 
 
-def _window_frames(path: Path, media: MediaInfo, window: SegmentWindow, fps: float | None, threads: int) -> Generator[tuple[Any, int], None, None]:
-    """Decoded frames of the window; `fps` as in `_decoded`."""
+def _window_frames(
+    path: Path, media: MediaInfo, window: SegmentWindow, fps: float | None, threads: int
+) -> Generator[tuple[Any, int] | None, None, None]:
+    """Decoded frames of the window, and None for each before it; `fps` as in `_decoded`."""
     at = bisect_left(media.key_frames_us, window.start_us)
     back = [media.key_frames_us[i] for i in range(at, max(0, at - _STEPS_BACK), -1) if i < len(media.key_frames_us)]
     for seek_us in [*back, None] if window.start_us > media.first_frame_us else [None]:
         frames = _decoded(path, media, seek_us, fps, threads)
-        first = next((found for found in frames if found[1] >= window.start_us), None)
+        first = None
+        for found in frames:
+            if found[1] >= window.start_us:
+                first = found
+                break
+            yield None
         if first is None or (first[1] > window.start_us and seek_us is not None):
             # Decoding really began later than asked: start further back.
             frames.close()

@@ -8,6 +8,7 @@ from typing import Any
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from engine.errors import RollcallError
+from tools.mcp.wording import spoken
 
 MOST_CHARACTERS = 40_000
 """About 10,000 tokens; common clients refuse a result of more than 25,000."""
@@ -63,6 +64,6 @@ def with_pictures(value: dict[str, Any], pictures: list[ContentBlock]) -> CallTo
     return CallToolResult(content=[TextContent(text=text(capped(compact(value)))), *pictures])
 
 
-def failure(error: RollcallError) -> CallToolResult:
+def failure(error: RollcallError, spec: dict[str, dict[str, Any]]) -> CallToolResult:
     """A refusal the model can act on: code, sentence, next step."""
-    return CallToolResult(content=[TextContent(text=f"{error.code}: {error}")], is_error=True)
+    return CallToolResult(content=[TextContent(text=f"{error.code}: {spoken(error, spec)}")], is_error=True)

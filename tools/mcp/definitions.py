@@ -13,12 +13,20 @@ MOST = 200
 DEFAULTS = {"limit": LIMIT, "timeout_s": 50}
 """What is sent when an agent leaves a parameter out, where a model's context or a client's patience is shorter than a script's."""
 
+FORCING = ("cluster_merge", "facebank_add")
+"""Operations in which `force` is for agents too; elsewhere it is for people alone, and not offered."""
+
+LEFT_OUT = {"track_split": ("detections",)}
+"""Parameters that need what tools do not show; times say the same."""
+
 _NOISE = ("positional", "title", "format")
 
 
 def tool(op: dict[str, Any]) -> Tool:
     """One operation as a tool, all four annotations spelt out: what a client is not told it takes for the worst."""
     writes, parameters = op["effect"] != "read", schema(op["parameters"])
+    for name in (*LEFT_OUT.get(op["name"], ()), *(() if op["name"] in FORCING else ("force",))):
+        parameters["properties"].pop(name, None)
     if op["name"] in SHOWN:
         parameters["properties"].update(ARGUMENTS)
     return Tool(
@@ -29,7 +37,7 @@ def tool(op: dict[str, Any]) -> Tool:
             read_only_hint=not writes,
             destructive_hint=op["effect"] == "destroy",
             idempotent_hint=bool(op["idempotent"]),
-            open_world_hint=op["name"] in ("model_pull", "hook_test"),
+            open_world_hint=False,
         ),
     )
 

@@ -39,6 +39,14 @@ def _of_item(result: dict[str, Any]) -> list[str]:
     return [str(track) for asked in (result["item"] or {"asked": ()})["asked"] for track in asked["shown"]]
 
 
+def _parts(result: dict[str, Any]) -> dict[int, int]:
+    """Which part of an item a track belongs to, from 1; nothing where there is only one part, nor for tracks cut between several."""
+    asked = (result.get("item") or {}).get("asked", ())
+    found = [(int(ref.split("@")[0]), number) for number, part in enumerate(asked, 1) for ref in part["shown"]]
+    parts = {track: {number for one, number in found if one == track} for track, _ in found}
+    return {track: min(numbers) for track, numbers in parts.items() if len(numbers) == 1} if len(asked) > 1 else {}
+
+
 SHOWN: dict[str, Callable[[dict[str, Any]], list[str]]] = {"track_show": _of_track, "cluster_show": _of_cluster, "queue_next": _of_item}
 """Tools that show pictures, and which tracks of their result."""
 
@@ -62,7 +70,7 @@ async def answer(ask: Ask, tool: str, arguments: dict[str, Any]) -> CallToolResu
     tracks = SHOWN[tool](result)
     blocks: list[ContentBlock] = []
     if tracks and arguments.get("pictures", True):
-        blocks += await _faces(ask, tracks, _people(result))
+        blocks += await _faces(ask, tracks, _people(result), _parts(result))
     if tracks and arguments.get("frame"):
         frame = await ask("track_frame", {"track": tracks[0]})
         blocks += [TextContent(text=f"The frame around track {tracks[0]}, its face framed:"), _image(frame["base64"])]
@@ -82,28 +90,33 @@ def _people(result: dict[str, Any]) -> list[int] | None:
     return list(dict.fromkeys(named))[:PEOPLE] or None
 
 
-async def _faces(ask: Ask, tracks: list[str], people: list[int] | None) -> list[ContentBlock]:
+async def _faces(ask: Ask, tracks: list[str], people: list[int] | None, parts: dict[int, int]) -> list[ContentBlock]:
     on_sheet = len(tracks) > MOST
     found = await ask("picture_list", {"tracks": tracks, "limit": max(MOST, len(tracks)), "people": people, "sheet": on_sheet})
     others = "; ".join(f"{_who(row)} (track {row['track_id']}, {row['seconds']:.1f} s)" for row in found["beside"])
-    said = f"{len(found['pictures'])} pictures, {'the first ones numbered on a sheet' if on_sheet else 'each after its label'}."
-    blocks: list[ContentBlock] = [TextContent(text=f"{said} In the same picture as the first track meanwhile: {others or 'nobody else'}.")]
+    placed = "the first ones numbered on a sheet" if on_sheet else "each after its label"
+    said = f"{len(found['pictures'])} pictures, {placed}; the face meant is in the middle."
+    blocks: list[ContentBlock] = [TextContent(text=f"{said} In the same picture as track {tracks[0]} meanwhile: {others or 'nobody else'}.")]
     if found["sheet_base64"]:
         numbered = [picture for picture in found["pictures"] if picture["jpeg_base64"] is None]
-        blocks += [TextContent(text="\n".join(f"{n} {_label(picture)}" for n, picture in enumerate(numbered, 1))), _image(found["sheet_base64"])]
+        lines = [f"{n} {_label(picture, tracks[0], parts)}" for n, picture in enumerate(numbered, 1)]
+        blocks += [TextContent(text="\n".join(lines)), _image(found["sheet_base64"])]
     for picture in found["pictures"]:
         if picture["jpeg_base64"] is not None:
-            blocks += [TextContent(text=_label(picture)), _image(picture["jpeg_base64"])]
+            blocks += [TextContent(text=_label(picture, tracks[0], parts)), _image(picture["jpeg_base64"])]
     return blocks
 
 
-def _label(picture: dict[str, Any]) -> str:
-    chance = f", probability {picture['probability']:.2f}" if picture["probability"] is not None else ""
+def _label(picture: dict[str, Any], first: str, parts: dict[int, int]) -> str:
+    """What a picture shows; `first`: the track that people are compared with, `parts`: of an item, by track."""
+    chance = picture["probability"]
     if picture["of"] == "track":
-        by = "decided" if picture["decided"] else f"by the machine{chance}"
-        return f"Track {picture['track_id']} at {picture['t_us'] / 1e6:.2f} s, taken for {_who(picture)} ({by}):"
+        by = "decided" if picture["decided"] else "by the machine" + (f", probability {chance:.2f}" if chance is not None else "")
+        part = f"Part {parts[picture['track_id']]}: track" if picture["track_id"] in parts else "Track"
+        return f"{part} {picture['track_id']} at {picture['t_us'] / 1e6:.2f} s, taken for {_who(picture)} ({by}):"
     by = "decided" if picture["decided"] else "named by the machine"
-    return f"Compare: {_who(picture)}, person {picture['person_id']}, from track {picture['track_id']} ({by}){chance}:"
+    odds = f"; the machine holds them for track {first} at {chance:.2f}" if chance is not None else ""
+    return f"Compare: {_who(picture)}, person {picture['person_id']}, from track {picture['track_id']} ({by}{odds}):"
 
 
 def _who(row: dict[str, Any]) -> str:

@@ -69,9 +69,14 @@ class Selection:
 
 
 def offered(spec: Spec) -> list[str]:
-    """Names of the operations an agent may have at all: not what removes data for good, nor what is people's to decide, nor pictures as text."""
-    names = [name for name, op in spec.items() if op["effect"] != "destroy" and not op["people_only"] and name not in PICTURES]
+    """Names of the operations an agent may have at all: not what the policy refuses them whatever the settings (what removes data for good, what is
+    people's to decide, what changes the installation), nor pictures as text."""
+    names = [name for name, op in spec.items() if not _peoples(op) and name not in PICTURES]
     return sorted(names, key=lambda name: (REVIEW.index(name) if name in REVIEW else len(REVIEW), name))
+
+
+def _peoples(op: dict[str, Any]) -> bool:
+    return bool(op["people_only"]) or op["effect"] == "destroy" or (op["effect"] == "write" and op["toolset"] == "admin")
 
 
 PICTURES = ("picture_list", "picture_read", "track_frame", "frame_read", "frame_strip", "export_read")
