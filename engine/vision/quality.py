@@ -6,6 +6,8 @@ bad part is enough to make a poor face.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -52,13 +54,20 @@ def sharpness(face: Grey) -> float:
     detail is what the embedder gets to see of it: that of the face in daylight.
     """
     standard = cv2.resize(face, (SHARPNESS_SIDE, SHARPNESS_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    lit = light(standard[_FACE])
-    smooth = cv2.GaussianBlur(daylight(standard, _FACE).astype(np.float32), (0, 0), GRAIN_SIGMA)
-    detail = min(float(np.diff(smooth, 2, axis=axis).var()) for axis in (0, 1))
-    grain = float(np.abs(cv2.filter2D(standard, -1, _GRAIN)[1:-1, 1:-1]).mean()) * np.sqrt(np.pi / 2) / 6
-    contrast = float(cv2.GaussianBlur(standard, (0, 0), FORM_SIGMA).std())
+    lit = light(standard, _FACE)
+    seen = standard if lit == 1 else daylight(standard, _FACE).astype(np.float32)
+    smooth = cv2.GaussianBlur(seen, (0, 0), GRAIN_SIGMA)
+    across, down = smooth[:, 2:] - 2 * smooth[:, 1:-1] + smooth[:, :-2], smooth[2:] - 2 * smooth[1:-1] + smooth[:-2]
+    detail = min(_deviation(across), _deviation(down)) ** 2
+    grain = cv2.norm(cv2.filter2D(standard, -1, _GRAIN)[1:-1, 1:-1], cv2.NORM_L1) / (SHARPNESS_SIDE - 2) ** 2 * np.sqrt(np.pi / 2) / 6
+    contrast = _deviation(cv2.GaussianBlur(standard, (0, 0), FORM_SIGMA))
     clean = min(1.0, contrast / max(CLEAN_RATIO * grain, 1e-6))
     return float(lit**LIGHT_POWER * clean * detail / (detail + DETAIL_VARIANCE))
+
+
+def _deviation(values: Any) -> float:
+    """Standard deviation of grey values: OpenCV takes a third of NumPy's time for so few."""
+    return float(cv2.meanStdDev(values)[1][0, 0])
 
 
 def face_sharpness(frame: Frame, box: NDArray[np.float32]) -> float:
