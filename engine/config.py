@@ -95,7 +95,10 @@ class TrackSettings(Section):
         description="A large frontal face that scores less than this share of what is usual at its place in the shot is covered by something "
         "and not visible; 0 believes every face.",
     )
-    picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
+    picks: int = Field(6, ge=1, le=64, description="Faces embedded per track at most.")
+    agree_log_odds: float = Field(
+        4.0, description="Three good faces of a track that agree by this much (log odds that they are one person) are enough of it to embed."
+    )
     split_log_odds: float = Field(
         -3.0,
         description="Evidence (log odds that they are one person) between two good faces that follow each other in a track, below which it is split.",

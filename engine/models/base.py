@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 """BGR, height x width x 3."""
 
+Grey = NDArray[np.uint8]
+"""Height x width, black at 0 and white at 255."""
+
 
 @dataclass(frozen=True)
 class Faces:
@@ -23,6 +26,9 @@ class Faces:
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     landmarks: NDArray[np.float32]
+
+
+NOBODY = Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
 
 @dataclass(frozen=True)
