@@ -178,7 +178,7 @@ def _numbered(table: pa.Table, name: str, column: str, first: int) -> pa.Table:
 
 
 def _known(engine: Engine, episode_id: int, run_id: int) -> dict[str, Any]:
-    """Who may be named: people with a name and those decided here, the ones the run was matched with first; and what was answered so far."""
+    """Who may be named: people with a name and those decided here, the ones the run was matched with first."""
     database = engine.database
     rows = database.rows(
         """SELECT p.person_id, p.archived, p.person_id IN (SELECT person_id FROM posterior WHERE run_id = ? AND similarity IS NOT NULL) AS matched
@@ -187,19 +187,10 @@ def _known(engine: Engine, episode_id: int, run_id: int) -> dict[str, Any]:
            ORDER BY matched DESC, p.person_id""",
         [run_id, episode_id, run_id],
     )
-    answered = database.row(
-        """SELECT count(*) FILTER (fresh) AS new, count(*) FILTER (NOT fresh) AS old FROM (
-               SELECT d.batch, bool_or(b.verb IN ('person_create', 'person_rename')) AS fresh
-               FROM decision d JOIN decision b ON b.batch = d.batch
-               WHERE d.episode_id = ? AND d.level = 'cluster' AND d.verb = 'assign' GROUP BY d.batch)""",
-        [episode_id],
-    )
-    assert answered is not None
     return {
         "people": [row["person_id"] for row in rows],
         "known": sum(row["matched"] for row in rows),
         "archived": [row["person_id"] for row in rows if row["archived"]],
-        "answers": [answered["new"], answered["old"]],
     }
 
 
