@@ -141,6 +141,9 @@ class TotalsSettings(Section):
     sure_probability: float = Field(
         0.5, ge=0, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
     )
+    likely_probability: float = Field(
+        0.2, gt=0, le=1, description="Somebody no track is labelled as has a total all the same when they are this probably in the episode."
+    )
     firm_score: float = Field(
         0.7, gt=0, le=1, description="Detector score under which the ends of a track are less certain than the sampling makes them."
     )
@@ -151,6 +154,18 @@ class TotalsSettings(Section):
         "as half of that.",
     )
     loose_end: float = Field(3.0, ge=0, description="How many times wider the uncertainty of a track's end gets as its score falls to 0.")
+    slip_rate: float = Field(
+        0.03, ge=0, le=1, description="How often, for each shot somebody is in, a face is lost or held a little inside the shot."
+    )
+    slip_s: float = Field(
+        0.07, ge=0, description="By about how many seconds (standard deviation) that is, and detection is early or late where somebody comes or goes."
+    )
+    missed_rate: float = Field(
+        0.002, ge=0, le=1, description="How often, for each shot somebody is in, there is another with no face of theirs found."
+    )
+    shared_doubt: float = Field(
+        0.5, ge=0, le=1, description="Share of the doubt about who clusters are that is one for the whole episode: the curve is off for all alike."
+    )
     draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")
     seed: int = Field(20260101, description="Seed of the draws.")
 
