@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import cv2
@@ -15,7 +17,7 @@ from engine.errors import BadMedia, NotFound
 from engine.models.base import Image
 from engine.sources.file import read
 from engine.sources.frame import Frame
-from engine.sources.probe import SLOWEST, MediaInfo, probe
+from engine.sources.probe import SLOWEST, MediaInfo, packets, probe
 from engine.sources.windows import plan
 from tests.footage import HEIGHT, WIDTH, pattern, scene, write
 
@@ -58,6 +60,22 @@ def test_pictures_hours_apart_are_decoded_at_their_times(tmp_path: Path) -> None
     path = write(tmp_path / "slides.mkv", [scene(1), scene(2)], [0, 7_200_000], Fraction(1, 1000))
     assert probe(path).fps == SLOWEST
     assert [frame.t_us for frame, _ in frames_of(path)] == [0, 7_200_000_000]
+
+
+def test_stream_that_begins_in_the_middle_is_passed_over() -> None:
+    """PyAV trips over its first packet, and reads on when asked again; found by the fuzz in a damaged transport stream."""
+
+    class Container:
+        left: ClassVar = ["first", IndexError("list index out of range"), "second", IndexError("list index out of range"), "third"]
+
+        def demux(self, stream: object) -> Iterator[str]:
+            while self.left:
+                packet = self.left.pop(0)
+                if isinstance(packet, IndexError):
+                    raise packet
+                yield packet
+
+    assert list(packets(Container(), None)) == ["first", "second", "third"]
 
 
 def test_pictures_that_start_after_the_sound(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def _context(ground: Ground, standing: Standing) -> NDArray[np.float64]:
     person[standing.track] = np.where(standing.person >= 0, standing.person, people)
     row, column, value, near = ground.clothes
     key = row * (people + 1) + person[column]
-    total, count = (np.bincount(key, weight, tracks * (people + 1)).reshape(tracks, -1)[:, :people] for weight in (value, near))
+    total, count = (np.bincount(key, weight, tracks * (people + 1)).reshape(tracks, people + 1)[:, :people] for weight in (value, near))
     result = total / np.maximum(count, 1e-3)
     place, apart = np.zeros((tracks, people + 1)), np.zeros((tracks, people + 1))
     for into, (row, column, value) in ((place, ground.places), (apart, ground.apart)):

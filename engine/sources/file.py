@@ -17,7 +17,7 @@ from engine.sources.ahead import ahead
 from engine.sources.frame import Frame
 from engine.sources.grid import Grid
 from engine.sources.picture import Converter, DecodedFrame
-from engine.sources.probe import MICROSECONDS, MediaInfo, open_video, origin_us, to_us
+from engine.sources.probe import MICROSECONDS, MediaInfo, open_video, origin_us, packets, to_us
 from engine.sources.spare import Sparing
 from engine.tables import SegmentWindow
 
@@ -110,6 +110,6 @@ def _decoded(path: Path, media: MediaInfo, seek_us: int | None, fps: float | Non
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
     """Packets until the end of the file or of its readable part."""
     try:
-        yield from container.demux(stream)
+        yield from packets(container, stream)
     except av.error.FFmpegError:
         return

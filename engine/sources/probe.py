@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -104,6 +105,22 @@ def open_video(path: Path) -> tuple[Any, Any]:
         raise
 
 
+def packets(container: Any, stream: Any) -> Iterator[Any]:
+    """Packets of a stream to the end of the file.
+
+    A stream that only begins in the middle of the file, as in a broadcast or a damaged file, is passed over: PyAV does not know it.
+
+    Raises:
+        FFmpegError: the rest cannot be read.
+    """
+    while True:
+        try:
+            yield from container.demux(stream)
+        except IndexError:
+            continue
+        return
+
+
 def _picture_stream(path: Path, container: Any) -> Any:
     if other := next((words for kind, words in _NOT_VIDEO.items() if kind in container.format.name), ""):
         raise BadMedia(f"{path} is not a video but {other}.", "Give a file with moving pictures.")
@@ -169,7 +186,7 @@ def _walk(container: Any, stream: Any) -> _Packets:
     """Every packet of the picture stream: its time, whether decoding can start there, and what is wrong."""
     found, origin, time_base, corrupt = _Packets(), origin_us(container), Fraction(stream.time_base), 0
     try:
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             if not packet.size or packet.is_discard:
                 continue
             corrupt += packet.is_corrupt
@@ -230,7 +247,7 @@ def _first_frame(path: Path) -> tuple[int, int, int, int]:
     failure = ""
     with container:
         try:
-            for packet in container.demux(stream):
+            for packet in packets(container, stream):
                 try:
                     frames = packet.decode()
                 except av.error.FFmpegError as error:
