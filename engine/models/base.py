@@ -19,8 +19,9 @@ Grey = NDArray[np.uint8]
 class Faces:
     """Faces of one picture, in pixels of that picture, best score first.
 
-    boxes: (n, 4) float32 xyxy; scores: (n,) float32 in 0..1; landmarks: (n, 5, 2) float32 in the order left eye, right eye, nose,
-    left mouth corner, right mouth corner (left and right as the viewer sees them), NaN where the model does not give a point.
+    boxes: (n, 4) float32 xyxy; scores: (n,) float32 in 0..1, on SCRFD's scale whatever the model's own; landmarks: (n, 5, 2) float32 in the
+    order left eye, right eye, nose, left mouth corner, right mouth corner (left and right as the viewer sees them), NaN where the model does not
+    give a point.
     """
 
     boxes: NDArray[np.float32]
