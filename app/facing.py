@@ -30,9 +30,19 @@ class Target:
         """Whether a whole cluster is meant."""
         return self.cluster_id is not None
 
+    @property
+    def likely(self) -> list[Answer]:
+        """The people it may be, as the number keys count them."""
+        return known(self.candidates)
+
     def words(self) -> str:
         """How many faces, in words."""
         return "the cluster" if self.whole else "the track" if len(self.tracks) == 1 else f"{len(self.tracks)} tracks"
+
+
+def known(candidates: list[Answer]) -> list[Answer]:
+    """Of the candidates those that are somebody."""
+    return [row for row in candidates if row["person_id"] is not None]
 
 
 async def assign(app: RollcallApp, target: Target, person: str, name: str, *, create: bool = False, override: bool = False) -> Answer | None:

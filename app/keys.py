@@ -107,9 +107,9 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "episode.runs",
         "w",
-        "The analyses made of this episode; enter shows one of them, c compares it.",
+        "The analyses made of this episode; : analysis compare and : analysis activate work on one by its number.",
         "",
-        ("analysis_list", "analysis_activate", "analysis_compare"),
+        ("analysis_list",),
     ),
     # results
     Action("results.name", "n", "Name the person, or rename them.", "name", ("person_rename",)),
@@ -193,6 +193,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("moment.later", "right", "Later.", "later"),
     Action("moment.play", "space", "Play, or stop.", "play"),
     Action("moment.copy", "y", "Copy a link to this moment.", "copy link"),
+    Action("moment.clip", "c", "Write the stretch, with half a second on both sides, as a clip into the exports folder.", "clip", ("clip_create",)),
+    Action("moment.open", "o", "Open the stretch as a clip in your own player.", "player", ("clip_create",)),
 )
 
 

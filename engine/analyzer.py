@@ -19,7 +19,7 @@ from engine.sources.frame import Frame
 from engine.tables import CHIPS, DETECTIONS, FRAMES, Observed, SegmentWindow
 from engine.vision import quality
 from engine.vision.chips import ChipKeeper, Crop
-from engine.vision.detect import UNMOVED, FaceFinder
+from engine.vision.detect import FaceFinder
 from engine.vision.shots import PICTURE_LONG_SIDE, CutDetector, signature
 
 
@@ -40,7 +40,6 @@ class Analyzer:
         self._shot = 0
         self._frames: dict[str, list[Any]] = {name: [] for name in FRAMES.names}
         self._faces: list[dict[str, NDArray[Any]]] = []
-        self._sharp = np.zeros(0, np.float32)
         self._count = 0
 
     def push(self, frame: Frame, analyse: bool) -> None:
@@ -60,22 +59,16 @@ class Analyzer:
         for name, value in zip(FRAMES.names, (len(self._frames["frame"]), frame.t_us, look.kind, mark), strict=True):
             self._frames[name].append(value)
         if len(look.faces.scores):
-            self._keep(frame, look.faces, look.kind == UNMOVED)
+            self._keep(frame, look.faces)
 
-    def _keep(self, frame: Frame, faces: Faces, unmoved: bool) -> None:
-        """Note the faces of a frame; those that are `unmoved` look as they did, so they are not measured again and give no pictures."""
+    def _keep(self, frame: Frame, faces: Faces) -> None:
         count, size = len(faces.scores), np.array([frame.width, frame.height], np.float32)
         boxes, landmarks = faces.boxes.astype(np.float32), faces.landmarks.astype(np.float32)
         height_px = (boxes[:, 3] - boxes[:, 1]) * frame.height
         facing = quality.frontal(landmarks * size, boxes * np.tile(size, 2))
-        if not unmoved:
-            self._sharp = np.array([quality.face_sharpness(frame, box) for box in boxes], np.float32)
-        sharp = self._sharp
+        sharp = np.array([quality.face_sharpness(frame, box) for box in boxes], np.float32)
         worth = quality.quality(height_px, sharp, facing, faces.scores, quality.inside(boxes))
-        if unmoved:
-            self._chips.unmoved(frame.t_us)
-        else:
-            self._chips.push(frame, self._count, boxes, landmarks, worth)
+        self._chips.push(frame, self._count, boxes, landmarks, worth)
         self._faces.append(
             {
                 "det": np.arange(self._count, self._count + count),

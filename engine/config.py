@@ -95,7 +95,10 @@ class TrackSettings(Section):
         description="A large frontal face that scores less than this share of what is usual at its place in the shot is covered by something "
         "and not visible; 0 believes every face.",
     )
-    picks: int = Field(6, ge=1, le=64, description="Faces embedded per track.")
+    picks: int = Field(6, ge=1, le=64, description="Faces embedded per track at most.")
+    agree_log_odds: float = Field(
+        4.0, description="Three good faces of a track that agree by this much (log odds that they are one person) are enough of it to embed."
+    )
     split_log_odds: float = Field(
         -3.0,
         description="Evidence (log odds that they are one person) between two good faces that follow each other in a track, below which it is split.",
@@ -138,6 +141,9 @@ class TotalsSettings(Section):
     sure_probability: float = Field(
         0.5, ge=0, le=1, description="Tracks this sure of their cluster count in full in the expected seconds; their doubt stays in the interval."
     )
+    likely_probability: float = Field(
+        0.2, gt=0, le=1, description="Somebody no track is labelled as has a total all the same when they are this probably in the episode."
+    )
     firm_score: float = Field(
         0.7, gt=0, le=1, description="Detector score under which the ends of a track are less certain than the sampling makes them."
     )
@@ -148,6 +154,18 @@ class TotalsSettings(Section):
         "as half of that.",
     )
     loose_end: float = Field(3.0, ge=0, description="How many times wider the uncertainty of a track's end gets as its score falls to 0.")
+    slip_rate: float = Field(
+        0.03, ge=0, le=1, description="How often, for each shot somebody is in, a face is lost or held a little inside the shot."
+    )
+    slip_s: float = Field(
+        0.07, ge=0, description="By about how many seconds (standard deviation) that is, and detection is early or late where somebody comes or goes."
+    )
+    missed_rate: float = Field(
+        0.002, ge=0, le=1, description="How often, for each shot somebody is in, there is another with no face of theirs found."
+    )
+    shared_doubt: float = Field(
+        0.5, ge=0, le=1, description="Share of the doubt about who clusters are that is one for the whole episode: the curve is off for all alike."
+    )
     draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")
     seed: int = Field(20260101, description="Seed of the draws.")
 
@@ -210,6 +228,10 @@ class HookSettings(Section):
     keep_days: float = Field(30.0, ge=0, description="Days the record of a delivery that arrived is kept.")
 
 
+class ScreenSettings(Section):
+    player: str = Field("", description="Command that plays a clip opened from the screens (the path goes last); empty: the desktop's own.")
+
+
 class Settings(Section):
     engine: EngineSettings = Field(default_factory=EngineSettings, description="The engine process.")
     models: ModelSettings = Field(default_factory=ModelSettings, description="Which models run, and where.")
@@ -220,6 +242,7 @@ class Settings(Section):
     bank: BankSettings = Field(default_factory=BankSettings, description="Which faces go into the facebank.")
     agents: AgentSettings = Field(default_factory=AgentSettings, description="What agents may do, and where they are served.")
     hooks: HookSettings = Field(default_factory=HookSettings, description="Webhooks.")
+    screens: ScreenSettings = Field(default_factory=ScreenSettings, description="The terminal screens.")
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.models.runtime import ProviderReport
     from engine.sources.probe import MediaInfo
 
-STAGE_VERSION = {"observe": 3, "track": 3, "identify": 2}
+STAGE_VERSION = {"observe": 5, "track": 5, "identify": 4}
 """Raised when a stage's code gives other results for the same input."""
 
 REPORT_EVERY_S = 0.25

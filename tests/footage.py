@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from engine.models.base import Image
+from engine.models.base import Grey, Image
 
 WIDTH, HEIGHT = 192, 108
 
@@ -95,3 +95,6 @@ class Still:
         factor = min(1.0, max_size / max(part.shape[:2]))
         size = (max(1, round(part.shape[1] * factor)), max(1, round(part.shape[0] * factor)))
         return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def grey(self, x1: float, y1: float, x2: float, y2: float, max_size: int) -> Grey:
+        return np.asarray(cv2.cvtColor(self.crop(x1, y1, x2, y2, max_size), cv2.COLOR_BGR2GRAY), np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from engine.sources.photo import Photo
 from engine.vision.portrait import portrait
 from tests import synthetic
 from tests.scenarios import measure
-from tests.test_identity_persons import earlier, gallery, members
+from tests.test_identity_persons import each_alone, earlier, gallery, members
 from tests.test_vision_episode import ColourEmbedder
 
 # identity
@@ -129,13 +128,11 @@ def _clusters_that_are_somebody(settings: Settings, folder: Path) -> float:
 
 
 def _poor_people(settings: Settings, member: float = 1.0) -> float:
-    """Clusters that are somebody, where no face is good enough by its quality; all tracks have scores of 0.8 and this probability of belonging."""
-    found = _clustered(settings)
-    sure = pa.array(np.full(found.membership.num_rows, member, np.float32))
-    found = replace(found, membership=found.membership.set_column(2, "probability", sure))
+    """Tracks that are somebody, each for itself, where no face is good enough by its quality; all have scores of 0.8 and this probability."""
+    alone = each_alone(len(_world().person), member)
     poor = settings.identity.model_copy(update={"person_quality": 1.0})
-    posterior = match(_world().episode, found, _evidence(settings), gallery(_world(), []), synthetic.CALIBRATION, poor)
-    return sum(candidate >= NEW for candidate in decide(_world().episode, found, posterior, poor)["candidate"].to_pylist())
+    posterior = match(_world().episode, alone, _evidence(settings), gallery(_world(), []), synthetic.CALIBRATION, poor)
+    return sum(candidate >= NEW for candidate in decide(_world().episode, alone, posterior, poor)["candidate"].to_pylist())
 
 
 @measure("identity.person_faces", 30, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from engine.config import Settings
 from engine.tables import Episode
+from engine.totals.labels import IDENTITY
 from engine.totals.screen_time import Totals, screen_time
 from tests import synthetic
 from tests.scenarios import measure
@@ -51,6 +53,35 @@ def _doubt_about_firm_ends(settings: Settings, folder: Path) -> float:
 @measure("totals.loose_end", 0, 6)
 def _doubt_about_faint_ends(settings: Settings, folder: Path) -> float:
     return _width(_totals(settings, member=1.0, score=0.4))
+
+
+@measure("totals.slip_rate", 0, 0.2, 0.9)
+def _doubt_about_faces_lost_inside_shots(settings: Settings, folder: Path) -> float:
+    return _width(_totals(settings, member=1.0))
+
+
+@measure("totals.slip_s", 0, 0.3)
+def _doubt_about_how_long_they_are_lost(settings: Settings, folder: Path) -> float:
+    return _width(_totals(settings, member=1.0))
+
+
+@measure("totals.missed_rate", 0, 0.05)
+def _doubt_about_what_was_never_found(settings: Settings, folder: Path) -> float:
+    return _width(_totals(settings, member=1.0))
+
+
+@measure("totals.shared_doubt", 0, 0.9)
+def _doubt_that_is_one_for_all(settings: Settings, folder: Path) -> float:
+    return _width(_totals(settings, member=0.9))
+
+
+@measure("totals.likely_probability", 0.5, 0.2)
+def _people_nothing_is_labelled_as(settings: Settings, folder: Path) -> float:
+    made = synthetic.world(9)
+    whole = labelled(made.person)
+    rows = [(0, 99, 0.3, False)]
+    maybe = pa.concat_tables([whole.identity.slice(1), pa.table([list(c) for c in zip((0, 0, 0.7, True), *rows, strict=True)], schema=IDENTITY)])
+    return float(screen_time(made.episode, replace(whole, identity=maybe), settings.totals).screen_time.num_rows)
 
 
 def _noise(settings: Settings) -> float:

@@ -194,6 +194,11 @@ def _looks_in_which_a_face_is_covered(settings: Settings, folder: Path) -> float
     return len(Seen(scores(a10_18=0.6)).hidden(settings=settings.track))
 
 
+@measure("track.agree_log_odds", 4.0, 1000.0)
+def _faces_embedded_of_tracks_that_agree(settings: Settings, folder: Path) -> float:
+    return sum(len(tracked.vectors) for _, tracked in _analysed(settings).segments)
+
+
 @measure("track.picks", 2, 6)
 def _faces_embedded(settings: Settings, folder: Path) -> float:
     return sum(len(tracked.vectors) for _, tracked in _analysed(settings).segments)

@@ -362,4 +362,8 @@ def test_paths_are_completed_as_far_as_they_go_one_way(tmp_path: Path) -> None:
     assert completed(f"{tmp_path}/cl") == f"{tmp_path}/clips/"
     assert completed(f"{tmp_path}/clips/o") == f"{tmp_path}/clips/on"
     assert completed(f"{tmp_path}/clips/one") == f"{tmp_path}/clips/one.mp4"
+    for name in ("film.json", "film.mp4", "film.rttm"):
+        (tmp_path / name).touch()
+    assert completed(f"{tmp_path}/fi") == f"{tmp_path}/film.mp4"
+    assert completed(f"{tmp_path}/film.r") == f"{tmp_path}/film.rttm"
     assert completed(f"{tmp_path}/nothing") == f"{tmp_path}/nothing"

@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.sparse import csr_array
 
 from engine.config import IdentitySettings
-from engine.identity.constraints import Constraints
+from engine.identity.cluster import join
+from engine.identity.constraints import NO_CONSTRAINTS, Constraints
+from engine.identity.membership import scores
 from engine.identity.similarity import Evidence, evidence, negatives_shift, trust
 from engine.identity.together import Together, seen_together
 from engine.models.base import Calibration
@@ -167,3 +170,56 @@ def test_another_calibration_gives_other_evidence() -> None:
     episode = world(8, scenes=1).episode
     strict = evidence(episode, Calibration(20.0, -12.0, "strict"), SETTINGS)
     assert strict.face.sum() < evidence(episode, CALIBRATION, SETTINGS).face.sum()
+
+
+def test_a_face_that_stands_still_beside_one_like_it_is_a_picture() -> None:
+    """Beside itself nobody can be: two trusted faces as good as alike are a person and a poster, unless both move."""
+    made = world(1, scenes=2).episode
+    pair = evidence(made, CALIBRATION, SETTINGS).together
+    a, b = int(pair.first[0]), int(pair.second[0])
+    cosine = (0.8 * SETTINGS.face_limit - CALIBRATION.intercept) / CALIBRATION.slope
+    pooled = made.pooled.copy()
+    across = pooled[b] - (pooled[b] @ pooled[a]) * pooled[a]
+    pooled[b] = cosine * pooled[a] + np.sqrt(1 - cosine**2) * across / np.linalg.norm(across)
+    good = np.where(np.isin(np.arange(made.tracks.num_rows), [a, b]), 1.0, column(made, "quality"))
+    episode = replace(changed(made, quality=good), pooled=pooled)
+    track = episode.detections["track"].to_numpy()
+    faces = {one: np.flatnonzero(track == one) for one in (a, b)}
+
+    def apart(moves: bool) -> bool:
+        detections = episode.detections
+        for name in ("x1", "x2"):
+            values = detections[name].to_numpy().copy()
+            for rows in faces.values():
+                values[rows] = values[rows[0]] + (np.linspace(0, 0.04, len(rows)) if moves else 0)
+            detections = detections.set_column(detections.column_names.index(name), name, pa.array(values, pa.float32()))
+        found = evidence(replace(episode, detections=detections), CALIBRATION, SETTINGS).together
+        return (a, b) in zip(found.first.tolist(), found.second.tolist(), strict=True)
+
+    assert min(len(rows) for rows in faces.values()) >= 6
+    assert not apart(moves=False)
+    assert apart(moves=True)
+
+
+def test_of_poor_faces_clothes_say_no_more_than_the_faces() -> None:
+    """(0, 1) are a little alike, (0, 2) not at all, (1, 2) not one person; all wear the same."""
+    face = np.array([[0, 1, 0], [1, 0, -0.5], [0, -0.5, 0]], np.float32)
+    same = csr_array(np.full((3, 3), 4, np.float32) * (1 - np.eye(3, dtype=np.float32)))
+    none = np.empty(0, np.int32)
+    together = Together(none, none, none, np.empty(0, np.float32))
+    found = Evidence(face, same, csr_array((3, 3), dtype=np.float32), together, np.full(3, 0.3, np.float32), 0.0)
+    assert found.faces_among(np.arange(3)).tolist() == [[0, 2, 0], [2, 0, -0.5], [0, -0.5, 0]]
+    assert join(found, np.arange(3), found.faces_among, np.arange(3, dtype=np.int32), NO_CONSTRAINTS, SETTINGS).tolist() == [0, 0, 1]
+
+
+def test_whoever_is_seen_beside_a_track_is_not_around_to_be_it() -> None:
+    """Of two people around, one is in the picture with the track: it is the other, or a stranger."""
+    nothing = csr_array((3, 3), dtype=np.float32)
+    label, middle = np.array([0, 1, -1], np.int32), np.zeros(3)
+    pairs = np.array([0], np.int32), np.array([2], np.int32), np.array([9], np.int32), np.array([8], np.float32)
+    none = np.empty(0, np.int32)
+    alone = Evidence(np.zeros((3, 3), np.float32), nothing, nothing, Together(none, none, none, np.empty(0, np.float32)), np.ones(3, np.float32), 0.0)
+    beside = replace(alone, together=Together(*pairs))
+    free, held = (np.exp(scores(found, label, 2, middle, NO_CONSTRAINTS, SETTINGS)[1][2]) for found in (alone, beside))
+    assert free == pytest.approx([0.5, 0.5])
+    assert held[0] < 0.001 and held[1] > 0.99

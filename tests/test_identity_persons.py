@@ -12,10 +12,10 @@ import pytest
 from engine.config import IdentitySettings
 from engine.identity.cluster import Clustering, cluster
 from engine.identity.gallery import Gallery, match
-from engine.identity.persons import NEW, UNIDENTIFIED, carry_over, decide
+from engine.identity.persons import FLASH, NEW, UNIDENTIFIED, carry_over, decide
 from engine.identity.rivals import settle
 from engine.identity.similarity import Evidence, evidence
-from engine.tables import MEMBERSHIP, POSTERIOR
+from engine.tables import CLUSTER, MEMBERSHIP, POSTERIOR
 from tests.synthetic import CALIBRATION, DIMS, World, embed, unit, world
 
 SETTINGS = IdentitySettings()
@@ -147,13 +147,13 @@ def test_decisions_below_the_bar_are_unknown() -> None:
     quality, faces = (made.episode.tracks[name].to_numpy() for name in ("quality", "faces"))
     for row in decided[1:]:
         inside = clusters.label == row["cluster"]
-        person = quality[inside].max() >= SETTINGS.person_quality and faces[inside].sum() > 1
+        person = quality[inside].max() >= SETTINGS.person_quality and faces[inside].sum() > FLASH
         assert row["candidate"] == (NEW if person else UNIDENTIFIED)
     assert {row["candidate"] for row in decided[1:]} == {NEW, UNIDENTIFIED}
 
 
 @pytest.mark.parametrize(
-    "values", [{"exemplars": 1}, {"unknown_prior": 0.95}, {"accept_probability": 0.9999}, {"person_quality": 0.9, "person_score": 1.0}]
+    "values", [{"exemplars": 1}, {"unknown_prior": 0.95}, {"accept_probability": 0.9999}, {"person_quality": 0.9, "person_faces": 10_000}]
 )
 def test_every_setting_is_read(values: dict[str, float]) -> None:
     made = world(9, poor=0.4)
@@ -172,17 +172,27 @@ def test_a_poor_face_that_is_surely_one_and_nobody_elses_is_a_person() -> None:
     made = world(9, poor=0.4)
     found, clusters = clustered(made)
     poor = SETTINGS.model_copy(update={"person_quality": 1.0})
-    posterior = match(made.episode, clusters, found, gallery(made, []), CALIBRATION, poor)
 
-    doubtful = clusters.membership.set_column(2, "probability", pa.array(np.full(clusters.membership.num_rows, 0.6, np.float32)))
-
-    def people(of: Clustering = clusters, **values: float) -> int:
+    def people(of: Clustering, **values: float) -> int:
+        posterior = match(made.episode, of, found, gallery(made, []), CALIBRATION, poor)
         decided = decide(made.episode, of, posterior, poor.model_copy(update=values))
         return int((decided["candidate"].to_numpy() == NEW).sum())
 
-    assert people() > 0
-    assert people(person_faces=10_000) == people(person_score=0.9) == 0
-    assert people(replace(clusters, membership=doubtful)) == 0 < people(replace(clusters, membership=doubtful), person_membership=0.5)
+    alone, doubtful = each_alone(len(made.person)), each_alone(len(made.person), 0.6)
+    assert people(alone) > 0
+    assert people(alone, person_faces=10_000) == people(alone, person_score=0.9) == 0
+    assert people(doubtful) == 0 < people(doubtful, person_membership=0.5)
+    again = np.bincount(clusters.label) > 1
+    assert people(clusters, person_score=0.9) == again.sum() > 0, "found again elsewhere, the score says less"
+    assert people(clusters, person_faces=10_000) == 0
+
+
+def each_alone(tracks: int, chance: float = 1.0) -> Clustering:
+    """Every track a cluster of its own, with this probability."""
+    numbers = np.arange(tracks, dtype=np.int32)
+    ones, unknown = np.ones(tracks, np.int32), np.zeros(tracks)
+    clusters = pa.table([numbers, ones, unknown, unknown.astype(np.float32)], schema=CLUSTER)
+    return Clustering(clusters, members([(track, track, chance) for track in range(tracks)]), numbers)
 
 
 def members(rows: list[tuple[int, int, float]]) -> pa.Table:

@@ -177,10 +177,10 @@ def test_server_acts_as_an_agent_whoever_starts_it(library: Client, monkeypatch:
 
     async def run() -> Any:
         async with connected(library.home, "--toolsets", "all", agent="sly") as mcp:
-            return await mcp.call_tool("track_unlock", {"tracks": [str(TRACK)]})
+            return await mcp.call_tool("decision_undo", {})
 
     result = anyio.run(run)
-    assert result.is_error and "agent:sly" in result.content[0].text
+    assert result.is_error and "agent:sly has nothing to undo" in result.content[0].text
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from engine.errors import BadInput, Conflict, Refused
+from engine.errors import BadInput, Conflict, NotFound, Refused
 from engine.operations import policy, registry
 from tests.desk import Bench, Seen
 
@@ -290,3 +291,14 @@ def test_script_and_person_are_held_to_no_agents_limits(bench: Bench, episode: i
     settings(bench, '[agents]\nmode = "read"\nhour_budget = 0\n')
     assert assign(bench, "script:nightly", episode, 0, "Ana")["tracks"] == 1
     assert policy.Actor.parse("script:nightly").kind == "script"
+
+
+def test_moment_is_understood_in_whatever_zone_it_is_given(bench: Bench, episode: int) -> None:
+    assign(bench, BOT, episode, 0, "Ana")
+    just_now, in_a_minute = (datetime.now(timezone(timedelta(hours=5))) + timedelta(minutes=shift) for shift in (-1, 1))
+    assert call(bench, BOT, "decision_list", since=just_now.isoformat())["rows"]
+    assert not call(bench, BOT, "decision_list", since=in_a_minute.isoformat())["rows"]
+    with pytest.raises(NotFound):
+        call(bench, PAT, "decision_undo", by=BOT, since=in_a_minute.isoformat())
+    call(bench, PAT, "decision_undo", by=BOT, since=just_now.isoformat())
+    assert bench.who(episode)[0] is None

@@ -15,6 +15,7 @@ from tests import (  # noqa: F401 - each registers its scenarios
     settings_identity,
     settings_totals,
     settings_vision,
+    test_clips,
 )
 from tests.scenarios import MEASURES
 

@@ -52,20 +52,6 @@ def test_faces_far_apart_are_different_chains_and_a_cut_ends_all() -> None:
     assert sorted(crop.det for crop in chips.kept) == [0, 1, 4, 5]
 
 
-def test_a_face_that_has_not_moved_stays_in_its_chain() -> None:
-    kept = []
-    for known in (True, False):
-        chips = ChipKeeper(2_000_000, round(2.5 * STEP))
-        feed(chips, [0.9])
-        for i in (1, 2, 3):
-            if known:
-                chips.unmoved(i * STEP)
-        feed(chips, [0.95], start=4)
-        chips.cut()
-        kept.append([crop.det for crop in chips.kept])
-    assert kept == [[4], [0, 4]]
-
-
 def test_a_face_away_for_long_is_a_new_chain() -> None:
     chips = keeper()
     feed(chips, [0.9])

@@ -55,7 +55,7 @@ def test_a_steady_face_costs_small_looks_only() -> None:
     finder = FaceFinder(spotter, SETTINGS)
     looks = [finder.look(frame, False) for frame in frames(13)]
     assert [look.kind for look in looks] == [FULL, *[SMALL] * 5] * 2 + [FULL]
-    assert spotter.sizes == [320, 640, *[320] * 5, 640, *[320] * 5, 640]
+    assert spotter.sizes == [320, 640, *[320] * 6, 640, *[320] * 6, 640]
     assert all(np.allclose(look.faces.boxes, [BIG], atol=1e-6) and len(look.faces.scores) == 1 for look in looks)
     assert np.allclose(looks[0].faces.landmarks[0], [[0.2, 0.3]] * 5, atol=1e-6)
 
@@ -101,6 +101,17 @@ def test_the_detectors_smallest_size_is_respected() -> None:
     assert spotter.sizes == [1000, 1000], "one size is looked at once"
 
 
+def test_while_there_is_nobody_the_large_picture_is_enough_at_intervals() -> None:
+    spotter = Spotter([])
+    finder = FaceFinder(spotter, SETTINGS)
+    stills = frames(10)
+    assert [finder.look(frame, False).kind for frame in stills[:7]] == [FULL, *[SMALL] * 5, FULL]
+    assert spotter.sizes == [320, 640, *[320] * 5, 640]
+    spotter.faces = [BIG]
+    assert len(finder.look(stills[7], False).faces.scores) == 1
+    assert spotter.sizes[8:] == [320, 640], "somebody came"
+
+
 def test_every_look_is_full_when_asked() -> None:
     finder = FaceFinder(Spotter([BIG]), ObserveSettings(full_every_s=0))
     assert [finder.look(frame, False).kind for frame in frames(4)] == [FULL] * 4
@@ -111,7 +122,7 @@ def test_in_a_still_picture_faces_are_followed_at_the_size_they_need() -> None:
     finder = FaceFinder(spotter, SETTINGS)
     looks = [finder.look(frame, False) for frame in frames(19, still=True)]
     assert [look.kind for look in looks] == [FULL, *[SMALL] * 17, FULL], "and full looks are three seconds apart"
-    assert spotter.sizes == [320, 640, *[160] * 17, 640]
+    assert spotter.sizes == [320, 640, *[160] * 18, 640]
     spotter.faces = [BIG, SMALL_FACE]
     spotter.sizes.clear()
     picture = frames(1, still=True)[0].picture
@@ -139,6 +150,8 @@ def test_faces_that_look_as_they_did_are_where_they_were_for_a_while() -> None:
     other = still.picture.copy()
     other[72:360, 700:800] = other[360:648, 300:400]
     assert finder.look(Still(other, 8 * 166_667), False).kind == SMALL, "one of them turned away, or was covered"
+    doubtful = FaceFinder(Spotter([BIG], scores=[0.6]), ObserveSettings(full_every_s=100))
+    assert UNMOVED not in {doubtful.look(Still(still.picture, i * 166_667), False).kind for i in range(8)}
     always = FaceFinder(Spotter([BIG]), ObserveSettings(unmoved_s=0))
     assert UNMOVED not in {always.look(Still(still.picture, i * 166_667), False).kind for i in range(8)}
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.models.base import Image
+from engine.models.base import Grey
 from engine.vision.quality import face_sharpness, frontal, inside, quality, sharpness
 from tests.clips import photo
 from tests.footage import Still
@@ -19,12 +19,12 @@ PROFILE = np.array([[20, 40], [38, 41], [8, 58], [20, 80], [32, 80]], np.float32
 BOX = np.array([[0, 0, 95, 120]], np.float32)
 
 
-def face(number: int) -> Image:
+def face(number: int) -> Grey:
     x1, y1, x2, y2 = FACES[number]
-    return photo()[y1:y2, x1:x2]
+    return np.asarray(cv2.cvtColor(photo()[y1:y2, x1:x2], cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def grade(picture: Image, height: float = 130.0, facing: float = 0.9, score: float = 0.85, share: float = 1.0) -> float:
+def grade(picture: Grey, height: float = 130.0, facing: float = 0.9, score: float = 0.85, share: float = 1.0) -> float:
     columns = [np.array([value], np.float32) for value in (height, sharpness(picture), facing, score, share)]
     return float(quality(*columns)[0])
 

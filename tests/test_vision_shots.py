@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scenedetect import FrameTimecode
+from scenedetect.detectors import AdaptiveDetector
 
 from engine.config import ObserveSettings
 from engine.models.base import Image
 from engine.sources.file import read
 from engine.sources.probe import probe
 from engine.sources.windows import plan
-from engine.vision.shots import CutDetector
+from engine.vision.shots import CutDetector, _Detector
 from tests.footage import Still, scene
 
 
@@ -109,6 +111,15 @@ def test_the_same_cuts_wherever_one_starts_to_look() -> None:
     for start in range(0, 120, 7):
         later = [start + cut for cut in cuts_of(pictures[start:])]
         assert [cut for cut in later if cut >= start + 12] == [cut for cut in whole if cut >= start + 12]
+
+
+def test_frame_scores_are_those_of_pyscenedetect() -> None:
+    ours, theirs = _Detector(window_width=2), AdaptiveDetector(window_width=2)
+    pictures = [*shot(1, 8), *shot(2, 8)]
+    for n, picture in enumerate(pictures):
+        code = FrameTimecode(n, 25.0)
+        assert ours.process_frame(code, picture) == theirs.process_frame(code, picture)
+        assert ours._frame_score == pytest.approx(theirs._frame_score, abs=1e-9)
 
 
 def _real_cuts(path: Path) -> list[float]:

@@ -23,6 +23,15 @@ def question(units: list[Unit], unit: Unit) -> str:
     return f"Is this {proposed}?" if proposed else "Who is this?"
 
 
+def labelled(unit: Unit, tracks: dict[str, dict[str, Any]]) -> tuple[str, str] | None:
+    """Of a label the machine disagrees with: whose it is (id and name), so that it can be said to be right; None when nobody is named."""
+    if unit["kind"] != "disagreement":
+        return None
+    track = tracks.get(unit["shown"][0], {"pieces": ()})
+    found = next((row for row in track["pieces"] if row["person"] == unit["label"] and row["person_id"] is not None), None)
+    return (str(found["person_id"]), found["person"]) if found else None
+
+
 def piece(track: dict[str, Any], ref: str) -> dict[str, Any]:
     """A track, or the stretch of it that a reference names."""
     _, at, stretch = ref.partition("@")

@@ -194,7 +194,7 @@ class Place(Screen[Any]):
 
     def offered(self) -> list[Action]:
         """The actions the footer shows, most particular first."""
-        shown = [action for action in self.rollcall.keys.of(*self.places) if action.hint]
+        shown = [action for action in self.rollcall.keys.of(*self.places) if action.hint and not self._moot(action)]
         order = [place for place in self.places if place != "list"]
         rank = {place: n for n, place in enumerate([*order, "list", "everywhere"])}
         every = [action for action in self.rollcall.keys.of("everywhere") if action.hint]
@@ -205,7 +205,18 @@ class Place(Screen[Any]):
         missing = [name for name in action.operations if name not in self.rollcall.operations]
         if action.operations and len(missing) == len(action.operations):
             return f"This engine has no {missing[0].replace('_', ' ')} yet."
+        if self._moot(action):
+            return "There is no list here." if action.verb in ("open", "filter") else "Nothing is done to many rows at once here, so none are marked."
         return action.later or (self.why_not(action.id) if self.composed else None)
+
+    def _moot(self, action: Action) -> bool:
+        """Whether an action of lists has no list to work on, or marks where nothing is done to all marked."""
+        if action.place != "list" or not self.composed:
+            return False
+        if action.verb == "filter":
+            return self.filtered() is None
+        target = self.target(action)
+        return target is None or (action.verb in ("mark", "mark_all") and isinstance(target, Rows) and not target.marks)
 
     def action_do(self, name: str, number: int = 0) -> None:
         """Do what a key stands for, or say why not."""
@@ -233,14 +244,18 @@ class Place(Screen[Any]):
             focused = self.focused
             if focused is not None and hasattr(focused, f"do_{action.verb}"):
                 return focused
-            return next((widget for widget in self.query(Rows) if widget.display and hasattr(widget, f"do_{action.verb}")), None)
+            return next((widget for widget in self.lists() if hasattr(widget, f"do_{action.verb}")), None)
         return self
+
+    def lists(self) -> list[Rows]:
+        """The lists on the screen."""
+        return [rows for rows in self.query(Rows) if rows.display]
 
     # the filter
 
     def filtered(self) -> Rows | None:
         """The list the filter works on."""
-        return self.focused if isinstance(self.focused, Rows) else next((rows for rows in self.query(Rows) if rows.display), None)
+        return self.focused if isinstance(self.focused, Rows) else next(iter(self.lists()), None)
 
     def do_filter(self) -> None:
         """Open the filter line."""

@@ -136,7 +136,10 @@ class Detections(Tab):
         line: Line = [("".join(cells[:at]), "dim"), ("▲", "accent"), ("".join(cells[at + 1 :]), "dim")]
         count = sum(row["score"] >= self.threshold for row in self._found)
         where = f"shot {self._shot + 1} of {len(self._shots)}   {clock(self.t_us)}   "
-        return [line, [(where, "text"), (f"score at least {self.threshold:.2f}: {count} of {len(self._found)} boxes of the shot", "dim")]]
+        words = f"score at least {self.threshold:.2f}: {count} of {len(self._found)} boxes of the shot"
+        if len(where) + len(words) > room:
+            words = f"≥{self.threshold:.2f}: {count} of {len(self._found)} boxes"
+        return [line, [(where, "text"), (words, "dim")]]
 
     # doing
 
@@ -199,7 +202,7 @@ class Detections(Tab):
         if row["track_id"] is None:
             self.rollcall.say("This box is in no track: it was too weak to start one, or alone.", severity="warning")
             return
-        self.episode.action_show("tracks")
+        self.episode.show_track(row["track_id"], row["t_us"])
 
 
 def _edges(row: dict[str, Any]) -> tuple[float, float, float, float]:

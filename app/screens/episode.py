@@ -1,4 +1,4 @@
-"""One episode from its sides: results, tracks, identities, detections."""
+"""One episode from its sides: results, tracks, identities, detections, voices."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from app.screens.identities import Identities
 from app.screens.results import Results
 from app.screens.tab import Tab
 from app.screens.tracks import Tracks
+from app.screens.voices import Voices
 from app.widgets.panel import Panel
+from app.widgets.rows import Rows
 
-TABS: dict[str, type[Tab]] = {"results": Results, "tracks": Tracks, "identities": Identities, "detections": Detections}
+TABS: dict[str, type[Tab]] = {"results": Results, "tracks": Tracks, "identities": Identities, "detections": Detections, "voices": Voices}
 
 
 class Episode(Place):
@@ -79,7 +81,7 @@ class Episode(Place):
         line: list[tuple[str, str] | tuple[str, str, str]] = [(" ", "text")]
         for name, tab in TABS.items():
             line += [(f" {tab.title} ", "accent" if name == self._tab else "dim", f"screen.show('{name}')"), (" ", "text")]
-        line += [(" A/V ", "faint", "screen.later()"), ("  Review ", "dim", "screen.do('episode.queue')")]
+        line.append((" Review ", "dim", "screen.do('episode.queue')"))
         line.append(("   tab ⇥", "key", "screen.do('episode.next_tab')"))
         if self.facts and width > 100:
             line.append((f"    {span(self.facts['duration_s'])}  {clean(self.facts['path'].rsplit('/', 1)[-1])}", "faint"))
@@ -99,9 +101,10 @@ class Episode(Place):
         if name in self._stale:
             self.reload()
 
-    def action_later(self) -> None:
-        """The tab that is still to come."""
-        self.rollcall.say("Voices are not analysed yet; speaker turns and the transcript will be shown here.", severity="warning")
+    def show_track(self, track_id: int, t_us: int) -> None:
+        """Show the tracks with the cursor on one of them."""
+        self.action_show("tracks")
+        self.run_worker(self.query_one(Tracks).find(track_id, t_us), group="find", exclusive=True, exit_on_error=False)
 
     # reading
 
@@ -144,10 +147,11 @@ class Episode(Place):
     def target(self, action: Action) -> Any:
         return self.shown if action.place in self.shown.places and action.place != "list" else super().target(action)
 
-    def filtered(self) -> Any:
-        from app.widgets.rows import Rows
+    def lists(self) -> list[Rows]:
+        return list(self.shown.query(Rows))
 
-        return next(iter(self.shown.query(Rows)), None)
+    def filtered(self) -> Rows | None:
+        return next(iter(self.lists()), None)
 
     def closed(self) -> bool:
         return self.shown.closed() or super().closed()
@@ -171,6 +175,11 @@ class Episode(Place):
         self.rollcall.say(f"{rows}{answer['path']}", title="exported")
 
     def do_runs(self) -> None:
-        from app.screens.palette import open_operation
+        self.run_worker(self._show_runs(), exit_on_error=False)
 
-        open_operation(self, "analysis_list")
+    async def _show_runs(self) -> None:
+        from app.screens.result import Result
+
+        found = await verbs.asked(self.rollcall, "analysis_list", episode=self.reference)
+        if found is not None:
+            self.rollcall.push_screen(Result("analysis_list", found))

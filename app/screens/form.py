@@ -189,8 +189,12 @@ def _placeholder(field: spec.Field) -> str:
     return words.get(field.kind, "") or (f"{default} when left empty" if default else ("" if field.required else "may stay empty"))
 
 
+BESIDE = (".json", ".rttm", ".srt", ".vtt", ".ass", ".txt", ".nfo", ".csv", ".md")
+"""Ends of files that lie beside films and are none."""
+
+
 def completed(text: str) -> str:
-    """A path as far as it can only go one way."""
+    """A path as far as it can only go one way, past the words that lie beside a film."""
     given = Path(text).expanduser() if text else Path.cwd()
     folder, start = (given, "") if text.endswith("/") or not text else (given.parent, given.name)
     try:
@@ -198,6 +202,7 @@ def completed(text: str) -> str:
     except OSError:
         return text
     names = [name for name in names if not name.startswith(".")] if not start.startswith(".") else names
+    names = [name for name in names if not name.endswith(BESIDE)] or names
     if not names:
         return text
     common = names[0]

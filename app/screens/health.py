@@ -51,7 +51,7 @@ class Health(Place):
     async def fetch(self) -> None:
         link = self.rollcall.link
         self._health = await link.ask("health_show")
-        self.facts.styles.height = max(9, min(16, 7 + len(self._alerts(self.size.width - 4))))
+        self.facts.styles.height = max(9, min(16, len(self._words(self.size.width - 4))))
         self.facts.redraw()
         found = await link.ask("model_list")
         self.rows.set_rows(found["rows"])
@@ -68,18 +68,25 @@ class Health(Place):
         return lines
 
     def _draw(self, width: int, height: int) -> list[Line]:
+        return self._words(width) if self._health else [[], [("asking the engine", "dim")]]
+
+    def _words(self, width: int) -> list[Line]:
+        assert self._health is not None
         found = self._health
-        if found is None:
-            return [[], [("asking the engine", "dim")]]
         chosen = found["models"]
+        held = [_counted(found[name], name) for name in ("shows", "episodes", "people")]
         facts = [
             ("engine", f"{found['version']}, process {found['pid']}, offers {', '.join(found['providers'])}; a job's log tells where models ran"),
             ("workspace", fit_path(found["home"], width - 14)),
             ("store", f"{size(found['database_bytes'])} library, {size(found['artefact_bytes'])} stage results, {size(found['free_bytes'])} free"),
-            ("holds", f"{found['shows']} shows, {found['episodes']} episodes, {found['people']} people, {found['jobs_unfinished']} jobs unfinished"),
+            ("holds", f"{', '.join(held)}, {_counted(found['jobs_unfinished'], 'jobs')} unfinished"),
             ("models", ", ".join(f"{name} {_short(given)}" for name, given in chosen.items())),
         ]
-        return [[], *self._alerts(width), [], *([(fit(name, 12), "dim"), (clean(text), "text")] for name, text in facts)]
+        lines: list[Line] = [[], *self._alerts(width), []]
+        for name, text in facts:
+            for n, part in enumerate(wrap(clean(text), width - 12)):
+                lines.append([(fit("" if n else name, 12), "dim"), (part, "text")])
+        return lines
 
     def _head(self, width: int) -> Line:
         return [(fit("  model", 34) + fit("task", 12) + right("size", 9) + "   " + fit("licence", max(10, width - 58)), "faint")]
@@ -136,3 +143,9 @@ def _short(given: Any) -> str:
     if isinstance(given, dict):
         return ", ".join(f"{clean(inner)}" for inner in given.values() if isinstance(inner, str))
     return clean(given)
+
+
+def _counted(count: int, many: str) -> str:
+    """So many of something; one of it by its own word."""
+    one = {"people": "person"}.get(many, many.removesuffix("s"))
+    return f"{count} {one if count == 1 else many}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -10,22 +10,19 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from app import facing, verbs
-from app.facing import Target
+from app.facing import Target, known
 from app.keys import Action
 from app.paint import Line, clean, clock, fit, percent, right, span
-from app.screens.base import bindings
-from app.screens.tab import Tab
+from app.screens.faced import Faced
 from app.widgets.faces import Faces
 from app.widgets.panel import Panel
 from app.widgets.rows import Rows
 
 
-class Identities(Tab):
+class Identities(Faced):
     """Clusters on the left, the faces of the one under the cursor on the right; enter goes into the faces, esc comes back."""
 
     title = "Identities"
-    places = ("faces",)
-    BINDINGS: ClassVar = bindings("faces")
     DEFAULT_CSS = """
     Identities #clusters { width: 38%; min-width: 30; max-width: 56; }
     Identities #about { height: 3; padding: 0 1; }
@@ -116,7 +113,7 @@ class Identities(Tab):
     # doing
 
     def _likely(self) -> list[dict[str, Any]]:
-        return [row for row in (self._shown or {}).get("candidates", ()) if row["person_id"] is not None]
+        return known((self._shown or {}).get("candidates", []))
 
     def context(self) -> dict[str, Any]:
         if self._shown is None:
@@ -138,6 +135,9 @@ class Identities(Tab):
             candidates=found.get("candidates", []),
             rev=found.get("rev") if not chosen else max((rev for rev in revs if rev is not None), default=None),
         )
+
+    def unmark(self) -> None:
+        self.faces.marked = set()
 
     def why_not(self, action: str) -> str | None:
         if not action.startswith("faces."):
@@ -176,66 +176,16 @@ class Identities(Tab):
     def _face_opened(self) -> None:
         self.do_moment()
 
-    def _run(self, work: Any) -> None:
-        async def then() -> None:
-            if await work is not None:
-                self.faces.marked = set()
-                self.episode.reload()
-
-        self.run_worker(then(), exit_on_error=False)
-
-    def do_candidate(self, number: int) -> None:
-        likely = self._likely()
-        if number > len(likely):
-            self.rollcall.say(f"There is no likely person {number} here; a picks anybody.", severity="warning")
-            return
-        self._run(facing.assign(self.rollcall, self.aimed(), str(likely[number - 1]["person_id"]), likely[number - 1]["person"]))
-
-    def do_assign(self) -> None:
-        self._run(facing.ask_who(self.rollcall, self.aimed(), self.episode.people))
-
-    def do_name(self) -> None:
-        target = self.aimed()
-        self._run(verbs.name_person(self.rollcall, {"person_id": target.person_id, "name": target.person}))
-
-    def do_reject(self) -> None:
-        target = self.aimed()
-        assert target.person_id is not None and target.person is not None
-        self._run(facing.reject(self.rollcall, target, target.person_id, target.person))
-
-    def do_exclude(self) -> None:
-        self._run(facing.exclude(self.rollcall, self.aimed()))
-
     def do_split(self) -> None:
         target = self.aimed()
         assert self._shown is not None
         marked = [item["key"] for item in self.faces.items if item["key"] in self.faces.marked]
-        self._run(facing.split_off(self.rollcall, self._shown["cluster_id"], marked, target.rev))
+        self.do_faces(facing.split_off(self.rollcall, self._shown["cluster_id"], marked, target.rev))
 
     def do_merge(self) -> None:
         assert self._shown is not None
         whole = Target([], cluster_id=self._shown["cluster_id"], rev=self._shown.get("rev"))
-        self._run(facing.merge(self.rollcall, whole, self.episode.reference))
-
-    def do_lock(self) -> None:
-        self._run(facing.lock(self.rollcall, self.aimed(), locked=True))
-
-    def do_unlock(self) -> None:
-        self._run(facing.lock(self.rollcall, self.aimed(), locked=False))
-
-    def do_propagate(self) -> None:
-        from app.screens.choosing import spread
-
-        self._run(spread(self.rollcall, self.episode.reference, str(self.aimed().person_id)))
-
-    def do_bank(self) -> None:
-        target = self.aimed()
-        self._run(facing.write(self.rollcall, "facebank_add", f"In {target.person}'s facebank.", tracks=target.tracks, person=str(target.person_id)))
-
-    def do_feature(self) -> None:
-        target = self.aimed()
-        said = f"{target.person} is shown by this face."
-        self._run(facing.write(self.rollcall, "person_feature", said, person_id=target.person_id, track_id=int(target.tracks[0].partition("@")[0])))
+        self.do_faces(facing.merge(self.rollcall, whole, self.episode.reference))
 
     def do_moment(self) -> None:
         from app.screens.moment import Moment

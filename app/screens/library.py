@@ -40,7 +40,7 @@ class Library(Place):
         return ["Library"]
 
     def body(self) -> ComposeResult:
-        self.rows = Rows(self._line, key=lambda row: row["key"], words=_words, head=self._head)
+        self.rows = Rows(self._line, key=lambda row: row["key"], words=_words, head=self._head, marks=True)
         self.rows.empty = [("reading the library", "dim")]
         self.detail = Panel(self._detail, id="detail")
         yield Horizontal(self.rows, self.detail, classes="body")

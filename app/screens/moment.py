@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 
 from app import verbs
-from app.paint import Line, clock
+from app.paint import Line, clock, span
 from app.pictures import Picture, read
 from app.screens.base import Place, bindings
 from app.widgets.panel import Panel
@@ -18,6 +18,7 @@ AROUND_US = 1_500_000
 MOST = 96
 SMALL = 20
 STEP_US = 200_000
+AROUND_CLIP_S = 0.5
 
 
 class Moment(Place):
@@ -125,3 +126,31 @@ class Moment(Place):
         link = f"rollcall://episode/{self.episode}@{self.t_us / 1e6:.2f}"
         self.rollcall.copy_to_clipboard(link)
         self.rollcall.say(f"{link} is in the clipboard; typed after : it comes back here.")
+
+    def do_clip(self) -> None:
+        self.run_worker(self._clip(), group="clip", exit_on_error=False)
+
+    def do_open(self) -> None:
+        self.run_worker(self._open(), group="clip", exit_on_error=False)
+
+    async def _clip(self) -> dict[str, Any] | None:
+        """Write the stretch, and say where it is."""
+        self.rollcall.say("Writing the clip.")
+        given = {"from_s": self.start_us / 1e6, "to_s": self.end_us / 1e6, "around_s": AROUND_CLIP_S}
+        made = await verbs.asked(self.rollcall, "clip_create", episode=self.episode, **given)
+        if made is not None:
+            length = span((made["end_us"] - made["start_us"]) / 1e6)
+            self.rollcall.say(f"{length}: {made['path']}", title="clip written")
+        return made
+
+    async def _open(self) -> None:
+        from app import player
+
+        made = await self._clip()
+        if made is None:
+            return
+        plan = player.plan(made["path"], made["play"])
+        trouble = player.start(plan.command) if plan.command else ""
+        if trouble or not plan.command:
+            self.rollcall.copy_to_clipboard(made["path"])
+        self.rollcall.say(trouble or plan.words, severity="warning" if trouble or not plan.command else "information")

@@ -32,7 +32,7 @@ class Proposals(Place):
         return ["Review", "Proposals of agents"]
 
     def body(self) -> ComposeResult:
-        self.rows = Rows(self._line, key=lambda row: row["proposal_id"], words=_sentence, head=self._head)
+        self.rows = Rows(self._line, key=lambda row: row["proposal_id"], words=_sentence, head=self._head, marks=True)
         self.rows.empty = [("reading the proposals", "dim")]
         self.about = Panel(self._draw, id="about")
         self.faces = Faces(least=4)

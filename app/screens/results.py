@@ -76,7 +76,8 @@ class Results(Tab):
     def _head(self, width: int) -> Line:
         names = fit("  person", NAME + 2)
         bars = max(6, width - NAME - FIGURES - 3)
-        return [(names + fit("on screen: ▆ sure ▅ expected ▂ possible", bars) + right("seconds", 9) + right("95 %", 12) + right("alone", 8), "faint")]
+        told = "on screen: ▆ sure ▅ expected ▂ possible" if bars >= 39 else "▆ sure ▅ likely ▂ possible"
+        return [(names + fit(told, bars) + right("seconds", 9) + right("95 %", 12) + right("alone", 8), "faint")]
 
     def _line(self, row: dict[str, Any], width: int) -> Line:
         people = self._totals["people"] if self._totals else []

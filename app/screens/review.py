@@ -13,7 +13,7 @@ from app.facing import Target
 from app.link import News
 from app.paint import BAR, Line, clean, clock, fit, meter, percent, right, runs, span, spread, wrap
 from app.pictures import read
-from app.screens.asking import Unit, piece, question, with_box
+from app.screens.asking import Unit, labelled, piece, question, with_box
 from app.screens.base import Place, bindings
 from app.widgets.faces import Faces
 from app.widgets.panel import Panel
@@ -211,7 +211,8 @@ class Review(Place):
         if others >= 0.005:
             lines.append([("  ", "text"), (fit("nobody known", room - 6), "dim"), (right(percent(others), 6), "dim")])
         marked = len(self.faces.marked)
-        keys: list[tuple[str, str]] = [("y", "yes" + (", but not the marked" if marked else ""))] if self.why_not("review.accept") is None else []
+        yes = "yes" if unit["proposed"] else f"yes, it is {clean(unit['label'])}"
+        keys: list[tuple[str, str]] = [("y", yes + (", but not the marked" if marked else ""))] if self.why_not("review.accept") is None else []
         keys.append(("a", "somebody else, a new name"))
         keys.append(("0", f"not {clean(unit['proposed']['person'])}" if unit["proposed"] else "nobody in particular"))
         if len(self.faces.items) > 1:
@@ -284,7 +285,7 @@ class Review(Place):
             return None
         if item is None or unit is None:
             return "The queue is empty: there is nothing to answer."
-        if action == "review.accept" and unit["proposed"] is None:
+        if action == "review.accept" and unit["proposed"] is None and labelled(unit, self._tracks) is None:
             return "Nobody is proposed: answer with a number, or a for somebody else or a new name."
         if action == "review.accept" and len(self.faces.marked) == len(self.faces.items):
             return "All faces are marked as wrong: say who it is (a), or 0."
@@ -341,8 +342,11 @@ class Review(Place):
         return await facing.assign(self.rollcall, whole, person, name, create=create)
 
     def do_accept(self) -> None:
-        item = self.item
-        assert item is not None
+        unit = self._unit()
+        assert unit is not None
+        if unit["proposed"] is None and (kept := labelled(unit, self._tracks)) is not None:
+            self._answer(self._is(*kept))
+            return
         names = sorted({unit["proposed"]["person"] for unit in self._units()})
         self._answer(self._accept(f"Yes: {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."))
 

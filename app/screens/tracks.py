@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 from sys import intern
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
 from textual.widget import Widget
 
 from app import facing, verbs
-from app.facing import Target
+from app.facing import Target, known
 from app.keys import Action
 from app.paint import BAR, Line, clean, clock, fit, percent, right, span, spread
-from app.screens.base import MANY, bindings
-from app.screens.tab import Tab
+from app.screens.base import MANY
+from app.screens.faced import Faced
 from app.widgets.panel import Panel
 from app.widgets.picture import picture_lines
 from app.widgets.rows import Rows
@@ -88,12 +88,10 @@ def badges(source: str, mixed: bool, locked: bool) -> str:
     return f"{who}{'≠' if mixed else ' '}{'=' if locked else ' '}"
 
 
-class Tracks(Tab):
+class Tracks(Faced):
     """The list, shot by shot; beside it the face of the track under the cursor."""
 
     title = "Tracks"
-    places = ("faces",)
-    BINDINGS: ClassVar = bindings("faces")
     DEFAULT_CSS = "Tracks #track { width: 28; padding: 0 1; }"
 
     def compose(self) -> ComposeResult:
@@ -101,7 +99,8 @@ class Tracks(Tab):
         self._cursor: str | None = None
         self._candidates: dict[int, list[dict[str, Any]]] = {}
         self._reading = False
-        self.rows = Rows(self._line, key=lambda row: row.ref, words=_words, fixed=lambda row: isinstance(row, Shot))
+        self._sought: tuple[int, int] | None = None
+        self.rows = Rows(self._line, key=lambda row: row.ref, words=_words, fixed=lambda row: isinstance(row, Shot), marks=True)
         self.rows.empty = [("reading the tracks", "dim")]
         self.panel = Panel(self._draw, id="track")
         yield self.rows
@@ -125,6 +124,23 @@ class Tracks(Tab):
         self.rows.empty = [("no face was followed in this episode", "dim")]
         self.rows.set_rows(self._grouped(found, None), complete=self._cursor is None)
         self.panel.redraw()
+        await self._go_to_sought()
+
+    async def find(self, track_id: int, t_us: int) -> None:
+        """Put the cursor on a track, or on the piece of it that holds the time, now or once the tracks are read."""
+        self._sought = (track_id, t_us)
+        if self.rows.rows:
+            await self._go_to_sought()
+
+    async def _go_to_sought(self) -> None:
+        if self._sought is None:
+            return
+        (track_id, t_us), self._sought = self._sought, None
+        self.rows.set_filter("")
+        while not (pieces := [row for row in self.rows.rows if isinstance(row, Track) and row.track_id == track_id]) and self._cursor is not None:
+            self._extend(await self._page())
+        if pieces:
+            self.rows.go_to(next((row for row in pieces if row.start_us <= t_us < row.end_us), pieces[0]).ref)
 
     async def _page(self) -> list[Track]:
         page = await self.rollcall.link.ask("track_list", episode=self.episode.reference, limit=PAGE, cursor=self._cursor)
@@ -156,12 +172,15 @@ class Tracks(Tab):
                 found += await self._page()
                 if not whole:
                     break
-            last = self.rows._all[-1] if self.rows._all else None
-            self.rows.extend(self._grouped(found, last.shot if last else None), complete=self._cursor is None)
+            self._extend(found)
             if whole and self.rows.current is at:
                 self.rows.do_last()  # unless the operator has gone elsewhere meanwhile
         finally:
             self._reading = False
+
+    def _extend(self, found: list[Track]) -> None:
+        last = self.rows.last
+        self.rows.extend(self._grouped(found, last.shot if last else None), complete=self._cursor is None)
 
     # drawing
 
@@ -191,8 +210,8 @@ class Tracks(Tab):
         said = {"person": "a person said so", "agent": "an agent said so", "script": "a script said so"}.get(row.source, "")
         notes = [said, "locked" if row.locked else "", "may hold two people" if row.mixed else ""]
         lines += [[(note, "accent")] for note in notes if note]
-        likely = [row for row in self._candidates.get(row.cluster_id, []) if row["person_id"] is not None][:9]
-        for n, candidate in enumerate(likely[: max(0, height - len(lines) - 1)], 1):
+        likely = known(self._candidates.get(row.cluster_id, []))
+        for n, candidate in enumerate(likely[: min(9, max(0, height - len(lines) - 1))], 1):
             lines.append(
                 [(f"{n} ", "key"), (fit(clean(candidate["person"]), width - 10), "text"), (right(percent(candidate["probability"]), 6), "dim")]
             )
@@ -244,6 +263,9 @@ class Tracks(Tab):
             rev=max(revs, default=None),
         )
 
+    def unmark(self) -> None:
+        self.rows.marked = set()
+
     def why_not(self, action: str) -> str | None:
         if not action.startswith("faces."):
             return None
@@ -258,63 +280,13 @@ class Tracks(Tab):
             return "Tracks are not merged; say of both who they are (a), or merge their clusters under Identities."
         return None
 
-    def _run(self, work: Any) -> None:
-        async def then() -> None:
-            if await work is not None:
-                self.rows.marked = set()
-                self.episode.reload()
-
-        self.run_worker(then(), exit_on_error=False)
-
-    def do_candidate(self, number: int) -> None:
-        likely = [row for row in self.aimed().candidates if row["person_id"] is not None]
-        if number > len(likely):
-            self.rollcall.say(f"There is no likely person {number} here; a picks anybody.", severity="warning")
-            return
-        self._run(facing.assign(self.rollcall, self.aimed(), str(likely[number - 1]["person_id"]), likely[number - 1]["person"]))
-
-    def do_assign(self) -> None:
-        self._run(facing.ask_who(self.rollcall, self.aimed(), self.episode.people))
-
-    def do_name(self) -> None:
-        target = self.aimed()
-        self._run(verbs.name_person(self.rollcall, {"person_id": target.person_id, "name": target.person}))
-
-    def do_reject(self) -> None:
-        target = self.aimed()
-        assert target.person_id is not None and target.person is not None
-        self._run(facing.reject(self.rollcall, target, target.person_id, target.person))
-
-    def do_exclude(self) -> None:
-        self._run(facing.exclude(self.rollcall, self.aimed()))
-
     def do_split(self) -> None:
         row = self.rows.current
         assert isinstance(row, Track)
-        self._run(facing.split_at(self.rollcall, row.ref, (row.start_us + row.end_us) / 2e6, row.rev))
+        self.do_faces(facing.split_at(self.rollcall, row.ref, (row.start_us + row.end_us) / 2e6, row.rev))
 
     def do_merge(self) -> None:
         """Never reached: `why_not` says what to do instead."""
-
-    def do_lock(self) -> None:
-        self._run(facing.lock(self.rollcall, self.aimed(), locked=True))
-
-    def do_unlock(self) -> None:
-        self._run(facing.lock(self.rollcall, self.aimed(), locked=False))
-
-    def do_propagate(self) -> None:
-        from app.screens.choosing import spread
-
-        self._run(spread(self.rollcall, self.episode.reference, str(self.aimed().person_id)))
-
-    def do_bank(self) -> None:
-        target = self.aimed()
-        self._run(facing.write(self.rollcall, "facebank_add", f"In {target.person}'s facebank.", tracks=target.tracks, person=str(target.person_id)))
-
-    def do_feature(self) -> None:
-        target = self.aimed()
-        said = f"{target.person} is shown by this face."
-        self._run(facing.write(self.rollcall, "person_feature", said, person_id=target.person_id, track_id=int(target.tracks[0].partition("@")[0])))
 
     def do_moment(self) -> None:
         self._open_moment()

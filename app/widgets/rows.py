@@ -44,6 +44,7 @@ class Rows(Widget, can_focus=True):
         key: what stays the same about a row when it is read again; cursor and marks follow it.
         words: the text the filter looks through.
         fixed: rows that are headings, which the cursor passes over.
+        marks: whether rows can be marked, because something is done to all marked ones.
     """
 
     DEFAULT_CSS = "Rows { width: 1fr; height: 1fr; }"
@@ -77,9 +78,11 @@ class Rows(Widget, can_focus=True):
         words: Callable[[Row], str] = str,
         fixed: Callable[[Row], bool] = lambda row: False,
         head: Callable[[int], Line] | None = None,
+        marks: bool = False,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
+        self.marks = marks
         self._draw, self._key, self._words, self._fixed, self._head = draw, key, words, fixed, head
         self._all: Sequence[Row] = []
         self._texts: list[str] = []
@@ -105,6 +108,11 @@ class Rows(Widget, can_focus=True):
     def current(self) -> Row | None:
         """The row under the cursor."""
         return self.rows[self.cursor] if 0 <= self.cursor < len(self.rows) else None
+
+    @property
+    def last(self) -> Row | None:
+        """The last row of all that were read."""
+        return self._all[-1] if self._all else None
 
     @property
     def _room(self) -> int:

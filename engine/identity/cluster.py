@@ -1,7 +1,9 @@
-"""Tracks become people, in two passes: trusted tracks are joined, then the others are attached where the evidence carries them."""
+"""Tracks become people, in three passes: trusted tracks are joined, the others are attached where the evidence carries them, and what is left is
+joined where poor faces are alike and nothing beside them is needed to say so."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +47,7 @@ def cluster(episode: Episode, found: Evidence, settings: IdentitySettings, const
     sizes = np.bincount(group, minlength=1)
     core = (found.trust >= GOOD) | (sizes[group] > 1) if count else np.empty(0, bool)
     label = np.full(count, -1, np.int32)
-    label[core] = join_core(found, np.flatnonzero(core), group, constraints, settings)
+    label[core] = join(found, np.flatnonzero(core), found.alike_among, group, constraints, settings)
     clusters = int(label.max()) + 1 if core.any() else 0
     if clusters:
         middle = middles(episode.tracks)
@@ -53,26 +55,35 @@ def cluster(episode: Episode, found: Evidence, settings: IdentitySettings, const
     else:
         odds = share = np.empty((count, 0))
     label, chance = attach(found, label, odds, share, constraints, settings)
+    left = np.flatnonzero(label >= clusters)
+    label[left] = clusters + join(found, left, found.faces_among, group, constraints, settings)
     chance = doubt.anchored(label, chance, found.trust * _seconds(episode))
     joined = sizes[group] > 1 if count else core
     chance[joined] = doubt.of_groups(group, chance)[joined]
     return _tables(episode, label, chance, doubt.decided_tracks(group, joined, label, found.trust), settings)
 
 
-def join_core(
-    found: Evidence, core: NDArray[np.int64], group: NDArray[np.int32], constraints: Constraints, settings: IdentitySettings
+def join(
+    found: Evidence,
+    chosen: NDArray[np.int64],
+    among: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    group: NDArray[np.int32],
+    constraints: Constraints,
+    settings: IdentitySettings,
 ) -> NDArray[np.int32]:
-    """(len(core),) cluster of each core track: average linkage over groups that must be one person."""
-    order = core[np.argsort(group[core], kind="stable")]
+    """(len(chosen),) cluster of each chosen track: average linkage over groups that must be one person.
+
+    Args:
+        among: evidence between some tracks, (k, k); a fresh array.
+    """
+    order = chosen[np.argsort(group[chosen], kind="stable")]
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
     item = np.full(len(group), -1)
     item[order] = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
-    if not len(core):
+    if not len(chosen):
         return np.empty(0, np.int32)
     weight = np.maximum(found.trust, member.FLOOR)
-    sums = found.alike()
-    if len(order) < len(group) or not np.array_equal(order, np.arange(len(group))):
-        sums = sums[np.ix_(order, order)]
+    sums = among(order)
     sums *= weight[order, None]
     sums *= weight[order]
     if len(starts) < len(order):
@@ -85,7 +96,7 @@ def join_core(
     known = (first >= 0) & (second >= 0)
     cost[first[known], second[known]] = cost[second[known], first[known]] = np.inf
     label = agglomerate(sums, np.add.reduceat(weight[order].astype(np.float64), starts), cost, settings.join_log_odds)
-    result: NDArray[np.int32] = label[item[core]]
+    result: NDArray[np.int32] = label[item[chosen]]
     return result
 
 

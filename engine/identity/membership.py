@@ -71,6 +71,7 @@ def scores(
         known = label[second] >= 0
         odds[first[known], label[second[known]]] = -np.inf
     presence[~np.isfinite(odds)] = 0
+    presence *= np.exp(-apart(found, label, clusters))  # who is seen beside a track is not around to be it
     around = np.minimum(presence, 1).sum(axis=1)
     share = presence / np.maximum(presence.sum(axis=1, keepdims=True), 1e-12) * np.minimum(1, around / crowd(found, label))[:, None]
     with np.errstate(divide="ignore"):

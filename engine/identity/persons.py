@@ -24,12 +24,15 @@ DECISION = pa.schema(
     ]
 )
 
+FLASH = 2
+"""A cluster of no more faces than this is nobody yet: hands before a face, and two faces in one while a picture dissolves."""
+
 
 def decide(episode: Episode, clustering: Clustering, posterior: pa.Table, settings: IdentitySettings) -> pa.Table:
     """Who each cluster is.
 
     The gallery's person at `accept_probability` or more; else somebody new if a track of the cluster has a face of `person_quality`
-    and it is more than a one-frame flash; else unidentified.
+    and it is more than a flash; else unidentified.
 
     Args:
         posterior: POSTERIOR, as `gallery.match` returns it.
@@ -42,7 +45,7 @@ def decide(episode: Episode, clustering: Clustering, posterior: pa.Table, settin
     best = np.zeros(clusters, np.float32)
     np.maximum.at(best, label, episode.tracks["quality"].to_numpy())
     faces = np.bincount(label, weights=episode.tracks["faces"].to_numpy(), minlength=clusters)
-    seen = ((best >= settings.person_quality) & (faces > 1)) | _stand_out(episode, clustering, settings)
+    seen = ((best >= settings.person_quality) & (faces > FLASH)) | _stand_out(episode, clustering, settings)
     candidate = np.where(seen, NEW, UNIDENTIFIED).astype(np.int32)
     probability = np.zeros(clusters, np.float32)
     cluster, who, chance = (posterior[name].to_numpy() for name in ("cluster", "candidate", "probability"))
@@ -54,14 +57,15 @@ def decide(episode: Episode, clustering: Clustering, posterior: pa.Table, settin
 
 
 def _stand_out(episode: Episode, clustering: Clustering, settings: IdentitySettings) -> NDArray[np.bool_]:
-    """(clusters,) those with a track that is surely a face, and surely nobody else's, however poor the picture."""
+    """(clusters,) those with a track that is surely a face, and surely nobody else's, however poor the picture; found again elsewhere, it need
+    not be so sure a face."""
     tracks, member = episode.tracks, clustering.membership
     own = member["cluster"].to_numpy() == clustering.label[member["track"].to_numpy()]
     sure = np.zeros(tracks.num_rows)
     sure[member["track"].to_numpy()[own]] = member["probability"].to_numpy()[own]
-    track = (tracks["faces"].to_numpy() >= settings.person_faces) & (tracks["score"].to_numpy() >= settings.person_score)
-    standing = np.zeros(clustering.clusters.num_rows, bool)
-    standing[clustering.label[track & (sure >= settings.person_membership)]] = True
+    own_face = (tracks["faces"].to_numpy() >= settings.person_faces) & (sure >= settings.person_membership)
+    standing: NDArray[np.bool_] = np.bincount(clustering.label[own_face], minlength=clustering.clusters.num_rows) > 1
+    standing[clustering.label[own_face & (tracks["score"].to_numpy() >= settings.person_score)]] = True
     return standing
 
 

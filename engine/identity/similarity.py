@@ -31,6 +31,9 @@ STRANGER_LOG_ODDS = -1.0
 OVERRULED = 0.5
 """Share of what two trusted faces say against a pair that clothes and place can make up for."""
 
+OWN_PICTURE = 0.75
+"""Share of the most two faces can say for a pair that makes one of them, standing still beside the other, a picture of the same person."""
+
 NEGATIVES_TRIMMED = 0.05
 """Share of the most alike pairs seen together that is left out of the episode's own negatives: mirrors, photos and split screens."""
 
@@ -61,6 +64,19 @@ class Evidence:
         beside = (self.body + self.thread).tocoo()
         face, trusted = self.face[beside.row, beside.col], self.trust[beside.row] * self.trust[beside.col]
         total[beside.row, beside.col] += yielding(beside.data, face, trusted)
+        return total
+
+    def alike_among(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(k, k) `alike` of some tracks."""
+        total = self.alike()
+        return total if np.array_equal(tracks, np.arange(len(total))) else total[np.ix_(tracks, tracks)]
+
+    def faces_among(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(k, k) evidence between some tracks whose faces are too poor for anything else to be believed: clothes and place say no more for a pair
+        than its faces do."""
+        total = self.face[np.ix_(tracks, tracks)]
+        beside = (self.body + self.thread)[tracks][:, tracks].tocoo()
+        total[beside.row, beside.col] += np.minimum(beside.data, np.maximum(total[beside.row, beside.col], 0))
         return total
 
 
@@ -97,11 +113,11 @@ def evidence(episode: Episode, calibration: Calibration, settings: IdentitySetti
 def beside_own_picture(
     episode: Episode, together: Together, trusted: NDArray[np.float32], calibration: Calibration, settings: IdentitySettings
 ) -> NDArray[np.bool_]:
-    """(k,) pairs seen together that are a person and a picture of the same person: two trusted faces as alike as faces can be, one of which
-    does not move."""
+    """(k,) pairs seen together that are a person and a picture of the same person: two trusted faces nearly as alike as faces can be, one of
+    which does not move."""
     first, second = together.first, together.second
     cosine = np.einsum("nd,nd->n", episode.pooled[first], episode.pooled[second])
-    alike = calibration.slope * cosine + calibration.intercept >= settings.face_limit
+    alike = calibration.slope * cosine + calibration.intercept >= OWN_PICTURE * settings.face_limit
     still = standing_still(episode.detections, episode.tracks.num_rows)
     result: NDArray[np.bool_] = alike & (trusted[first] >= GOOD) & (trusted[second] >= GOOD) & (still[first] | still[second])
     return result

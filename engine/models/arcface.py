@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.models.base import Chip, Image
-from engine.models.light import daylight, oval
+from engine.models.light import daylight, light, oval
 
 SIDE = 112
 PROBE = (1, 3, SIDE, SIDE)
@@ -58,7 +58,11 @@ def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def align(chip: Chip) -> Image:
     """The aligned face, 112 x 112 BGR, in daylight: by the points the detector gave if two or more, else by the box,
     which knows nothing of a tilted head."""
-    return daylight(cv2.warpAffine(chip.image.astype(np.float32), similarity(chip), (SIDE, SIDE), borderValue=0.0), _FACE)
+    transform = similarity(chip)
+    aligned: Image = cv2.warpAffine(chip.image, transform, (SIDE, SIDE), borderValue=0.0)
+    if light(aligned, _FACE) == 1:
+        return aligned
+    return daylight(cv2.warpAffine(chip.image.astype(np.float32), transform, (SIDE, SIDE), borderValue=0.0), _FACE)
 
 
 def similarity(chip: Chip) -> NDArray[np.float64]:

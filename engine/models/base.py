@@ -11,18 +11,25 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 """BGR, height x width x 3."""
 
+Grey = NDArray[np.uint8]
+"""Height x width, black at 0 and white at 255."""
+
 
 @dataclass(frozen=True)
 class Faces:
     """Faces of one picture, in pixels of that picture, best score first.
 
-    boxes: (n, 4) float32 xyxy; scores: (n,) float32 in 0..1; landmarks: (n, 5, 2) float32 in the order left eye, right eye, nose,
-    left mouth corner, right mouth corner (left and right as the viewer sees them), NaN where the model does not give a point.
+    boxes: (n, 4) float32 xyxy; scores: (n,) float32 in 0..1, on SCRFD's scale whatever the model's own; landmarks: (n, 5, 2) float32 in the
+    order left eye, right eye, nose, left mouth corner, right mouth corner (left and right as the viewer sees them), NaN where the model does not
+    give a point.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     landmarks: NDArray[np.float32]
+
+
+NOBODY = Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,16 @@ def oval(shape: tuple[int, int], box: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(((2 * columns - x1 - x2) / max(x2 - x1, 1)) ** 2 + ((2 * rows - y1 - y2) / max(y2 - y1, 1)) ** 2 <= 1)
 
 
-def light(face: NDArray[np.float32]) -> float:
+def light(picture: NDArray[np.float32] | NDArray[np.uint8], face: NDArray[np.bool_]) -> float:
     """Mean grey value of a face over DARK, at most 1; below 1 its light is raised.
 
     Args:
-        face: (n,) grey or (n, 3) BGR pixels of the face alone, 0..255.
+        picture, face: as for `daylight`.
     """
-    return min(1.0, float(_grey(face).mean()) / DARK) if len(face) else 1.0
+    if not face.any():
+        return 1.0
+    mean = np.array(cv2.mean(picture, face.view(np.uint8)))
+    return min(1.0, float(mean[0] if picture.ndim == 2 else mean[:3] @ _WEIGHTS) / DARK)
 
 
 def daylight(picture: NDArray[np.float32], face: NDArray[np.bool_]) -> Image:
@@ -53,7 +56,7 @@ def daylight(picture: NDArray[np.float32], face: NDArray[np.bool_]) -> Image:
         picture: (h, w) grey or (h, w, 3) BGR, 0..255, as floats so that the few grey values of the dark stay apart.
         face: (h, w) where the face is.
     """
-    lit = light(picture[face])
+    lit = light(picture, face)
     if lit < 1:
         grey = _grey(picture[face])
         highest = max(float(np.percentile(grey, 99)), 1.0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelInvalid
-from engine.models.base import Faces, Image
+from engine.models.base import NOBODY, Faces, Image
 
 STRIDES = (8, 16, 32)
 ANCHORS = 2
@@ -47,16 +47,22 @@ class Scrfd:
         for level, stride in enumerate(STRIDES):
             score = outputs[level].reshape(-1)
             found = np.flatnonzero(score >= min_score)
+            if not len(found):
+                continue
             centres = _centres(height // stride, width // stride, stride)[found]
             distance = outputs[level + 3].reshape(-1, 4)[found] * stride
             scores.append(score[found])
             boxes.append(np.hstack([centres - distance[:, :2], centres + distance[:, 2:]]))
             points.append(centres[:, None] + outputs[level + 6].reshape(-1, 5, 2)[found] * stride)
+        if not scores:
+            return NOBODY
         return suppressed(np.concatenate(boxes), np.concatenate(scores), np.concatenate(points), min_score, nms_iou)
 
 
 def suppressed(boxes: NDArray[np.float32], scores: NDArray[np.float32], points: NDArray[np.float32], min_score: float, nms_iou: float) -> Faces:
     """Faces left by greedy non-maximum suppression, best score first; (n, 4), (n,) and (n, 5, 2) arrays."""
+    if len(scores) == 1:
+        return Faces(boxes.astype(np.float32), scores.astype(np.float32), points.astype(np.float32))
     sizes = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
     kept = np.array(cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), min_score, nms_iou), np.int64).reshape(-1)
     kept = kept[np.argsort(-scores[kept], kind="stable")]

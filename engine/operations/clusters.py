@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from engine.errors import BadInput
 from engine.operations.change import Changed, ChangeSeen, change
 from engine.operations.common import Reference
 from engine.operations.registry import Context, operation
@@ -55,15 +56,20 @@ def cluster_reject(context: Context, p: ClusterReject) -> Changed:
 
 
 class ClusterSplit(Cluster):
-    tracks: list[Reference] = Field(min_length=1, max_length=1000, description="Members that are somebody else.")
+    tracks: list[Reference] = Field([], max_length=1000, description="Members that are somebody else.")
+    apart: bool = Field(False, description="Instead of tracks: the cluster shows many people, every track becomes a cluster of its own.")
 
 
 @operation("write", "review", params=ClusterSplit, result=Changed, idempotent=False)
 def cluster_split(context: Context, p: ClusterSplit) -> Changed:
-    """Take tracks out of a cluster: they are not the person the others are."""
+    """Take tracks out of a cluster: they are not the person the others are; or take it apart into its tracks."""
     engine, actor = context.engine, str(context.actor)
+    if p.apart == bool(p.tracks):
+        raise BadInput("Either tracks are taken out or the cluster is taken apart.", "Name the tracks, or say --apart.")
 
     def make() -> Plan:
+        if p.apart:
+            return verbs.take_apart(aim(context, p.cluster_id, p.rev), actor, force=p.force)
         chosen = aim_at_tracks(engine.review, engine.database, p.tracks, part=1)
         return verbs.take_out(aim(context, p.cluster_id, p.rev), chosen, actor, force=p.force)
 

@@ -23,6 +23,7 @@ MODULES = (
     "proposals",
     "totals",
     "exports",
+    "clips",
     "query",
     "hooks",
     "queue",

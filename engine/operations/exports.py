@@ -81,7 +81,7 @@ def export_create(context: Context, p: ExportParams) -> ExportRow:
     stem = f"{episode['show']}-e{episode['episode_id']}"
     suffix = f"-{content.table}{kind.suffix}" if kind.tables else kind.suffix if p.person_id is None else f"-p{p.person_id}{kind.suffix}"
     facts = {"episode_id": episode["episode_id"], "run_id": run["run_id"], "format": p.format}
-    return _write(context, "export_create", p, stem + suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
+    return write_export(context, "export_create", p, stem + suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
 
 
 def _decisions(context: Context, p: ExportParams, episode: dict[str, Any] | None) -> ExportRow:
@@ -92,7 +92,7 @@ def _decisions(context: Context, p: ExportParams, episode: dict[str, Any] | None
     content = LedgerContent(context.engine.database, episode_id)
     stem = f"{episode['show']}-e{episode_id}" if episode else "library"
     facts = {"episode_id": episode_id, "run_id": None, "format": p.format}
-    return _write(context, "export_create", p, stem + kind.suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
+    return write_export(context, "export_create", p, stem + kind.suffix if p.name is None else p.name, lambda path: kind.write(path, content), facts)
 
 
 def _settled_run(context: Context, episode: dict[str, Any]) -> dict[str, Any]:
@@ -129,10 +129,10 @@ def export_season(context: Context, p: SeasonParams) -> ExportRow:
     place = "all" if p.season is None else f"s{p.season:02d}"
     name = f"{show['slug']}-{place}.{p.format}" if p.name is None else p.name
     write = season.write_csv if p.format == "csv" else season.write_json
-    return _write(context, "export_season", p, name, lambda path: write(path, rollup), {"episode_id": None, "run_id": None, "format": p.format})
+    return write_export(context, "export_season", p, name, lambda path: write(path, rollup), {"episode_id": None, "run_id": None, "format": p.format})
 
 
-def _write(context: Context, operation_name: str, p: Params, name: str, write: Callable[[Path], int], facts: dict[str, Any]) -> ExportRow:
+def write_export(context: Context, operation_name: str, p: Params, name: str, write: Callable[[Path], int], facts: dict[str, Any]) -> ExportRow:
     """Make the file, whole or not at all, and record it."""
     target = context.engine.exports / _checked(name)
     if target.is_dir():

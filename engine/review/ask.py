@@ -23,9 +23,6 @@ KEPT = 200
 LEAST_CHANCE = 0.05
 """Suggestions less probable than this are not kept."""
 
-NEWCOMERS = (2.0, 2.0)
-"""Clusters expected to be somebody new, and somebody known, before the episode's own answers are counted."""
-
 
 @lru_cache(maxsize=2)
 def _evidence(folder: str, key: str, settings: str) -> tuple[Episode, Any]:
@@ -48,7 +45,7 @@ def ask(
 
     Args:
         task: `artefacts`, `identify`, `calibration`, `settings`; `people`: ids of everybody who has a name, those of the gallery first, `known` of
-            them; `archived`: ids nobody is asked about; `answers`: [clusters that were somebody new, clusters that were somebody known].
+            them; `archived`: ids nobody is asked about.
         pieces: PIECES with `cluster` (number in the run), in the order of the assignment.
         membership, identity: of the run.
 
@@ -63,9 +60,9 @@ def ask(
     rows = np.flatnonzero(~pieces["excluded"].to_numpy(zero_copy_only=False))
     standing, clusters = _standing(episode, pieces, rows, people)
     ground = Ground.of(episode, found, membership, _match(identity, people, task["known"], clusters), settings.identity)
+    ground = ground.following(standing)
     ground, standing = grouped(ground, standing)
-    new, old = (prior + counted for prior, counted in zip(NEWCOMERS, task["answers"], strict=True))
-    belief = refit(ground, standing, settings.identity, new / (new + old))
+    belief = refit(ground, standing, settings.identity)
     split = np.bincount(standing.track, minlength=episode.tracks.num_rows) > 1
     mixed = episode.tracks["mixed"].to_numpy(zero_copy_only=False)[standing.track] & ~split[standing.track]
     found_units = [

@@ -25,6 +25,12 @@ LIKELY = 0.5
 MIXED_SHARE = 0.4
 """Share of a track with two people in it that is expected to carry the wrong label."""
 
+SHOWN = 0.6
+"""Faces shown of a cluster, as a multiple of the root of its size."""
+
+STRAY = 0.3
+"""Share of the doubt about a membership that is about another person; the rest is about which of two clusters of the same one."""
+
 Kind = Literal["name", "confirm", "suggestion", "mixed"]
 
 
@@ -141,7 +147,7 @@ def _open(standing: Standing, apart: NDArray[np.bool_]) -> Iterator[tuple[int, N
 def _cluster(
     standing: Standing, belief: Belief, wanted: NDArray[np.float64], error: NDArray[np.float64], cluster: int, rows: NDArray[np.int64]
 ) -> Unit:
-    seconds, stray = standing.seconds[rows], 1 - belief.member[rows]
+    seconds, stray = standing.seconds[rows], STRAY * (1 - belief.member[rows])
     faces = _worth_showing(seconds, stray)
     seen = np.zeros(len(rows), bool)
     seen[faces] = True
@@ -161,7 +167,7 @@ def _cluster(
 
 def _worth_showing(seconds: NDArray[np.float64], stray: NDArray[np.float64]) -> NDArray[np.int64]:
     """The faces that stand for a cluster: about the root of its size, half of them those that say who it is, half those that may be others."""
-    count = min(FACES, int(np.ceil(np.sqrt(len(seconds)))))
+    count = min(FACES, int(np.ceil(SHOWN * np.sqrt(len(seconds)))))
     worth = seconds * (1 - stray)
     sure = np.argsort(-worth, kind="stable")[: (count + 1) // 2]
     doubt = seconds * stray

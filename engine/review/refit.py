@@ -48,11 +48,18 @@ ALIKE = 1.5
 TAKEN_OUT = 0.5
 """Probability that a track taken out of a cluster is nobody the clustering thought of."""
 
-WANTED_S = 4.0
-"""Seconds for which a cluster of nobody known is as likely to be somebody to name as not, before there are answers."""
+KNOWN_SHARE, KNOWN_SLOPE = 0.01, 0.75
+"""Share of all seconds at which a cluster is as likely somebody known as not, whatever its faces say, and what length says: the many
+small ones are mostly passers-by."""
 
-WANTED_SPREAD = np.array([1.5, 0.5, 1.5])
-"""How far answers may move that: where it begins, what length says, and what the height of the face says."""
+WANTED_SHARE = 0.01
+"""Share of all seconds with which a cluster of nobody known is as likely to be somebody to name as not, before there are answers."""
+
+WANTED_START = np.array([0.0, 2.0, 2.0, 2.0])
+"""What speaks for that before there are answers: nothing by itself; length (log), height of the face (log), being alone in the picture (share)."""
+
+WANTED_SPREAD = np.array([1.5, 1.0, 3.0, 3.0])
+"""How far answers may move each of these."""
 
 NEWTON_ROUNDS = 6
 
@@ -87,7 +94,8 @@ class Standing:
 class Ground:
     """What does not change while an episode is reviewed.
 
-    found: evidence of its pairs. middle (tracks,) seconds; height (tracks,) pixels. track, cluster, chance (m,): memberships. match (clusters, known
+    found: evidence of its pairs. middle (tracks,) seconds; height (tracks,) pixels; alone (tracks,) share of the looks at which no other face was
+    found. track, cluster, chance (m,): memberships. machine: how many clusters are not made by people. match (clusters, known
     people + 1): the identity stage's probabilities, the last column for none of the people known. clothes: pairs of tracks, evidence times nearness
     in time, nearness; places: pairs and evidence; apart: pairs and cost.
     """
@@ -97,8 +105,10 @@ class Ground:
     track: NDArray[np.int64]
     cluster: NDArray[np.int64]
     chance: NDArray[np.float64]
+    machine: int
     match: NDArray[np.float64]
     height: NDArray[np.float64]
+    alone: NDArray[np.float64]
     clothes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
     places: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
     apart: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
@@ -120,20 +130,25 @@ class Ground:
             track.astype(np.int64),
             cluster.astype(np.int64),
             chance.astype(np.float64),
+            int(cluster.max(initial=-1)) + 1,
             match,
             episode.tracks["height_px"].to_numpy().astype(np.float64),
+            _alone(episode),
             clothes,
             places,
             apart,
         )
 
-    def with_alone(self, tracks: NDArray[np.int64], clusters: NDArray[np.int64]) -> Ground:
-        """The same with some tracks taken out of their cluster, each into a new one of its own; what else they may be stays."""
-        own = np.isin(self.track, tracks) & (self.chance >= 0.5)
-        number = np.full(len(self.middle), -1)
-        number[tracks] = clusters
-        cluster, chance = np.where(own, number[self.track], self.cluster), np.where(own, np.minimum(self.chance, TAKEN_OUT), self.chance)
-        more = np.zeros((int(clusters.max()) + 1 - len(self.match), self.match.shape[1]))
+    def following(self, standing: Standing) -> Ground:
+        """The same with what people moved between clusters: a track is of the cluster it was put into. One taken out may still be nobody the
+        clustering thought of."""
+        now = np.full(len(self.middle), -1)
+        now[standing.track] = standing.cluster
+        own = self.chance >= 0.5
+        moved = own & (now[self.track] >= 0) & (now[self.track] != self.cluster)
+        out = moved & (now[self.track] >= self.machine)
+        cluster, chance = np.where(moved, now[self.track], self.cluster), np.where(out, np.minimum(self.chance, TAKEN_OUT), self.chance)
+        more = np.zeros((max(int(standing.cluster.max(initial=-1)) + 1 - len(self.match), 0), self.match.shape[1]))
         more[:, -1] = 1
         return replace(self, cluster=cluster, chance=chance, match=np.concatenate([self.match, more]))
 
@@ -148,17 +163,23 @@ class Belief:
     member: NDArray[np.float64]
 
 
-def refit(ground: Ground, standing: Standing, settings: IdentitySettings, newcomers: float = 0.5) -> Belief:
-    """Beliefs about every target.
+def _alone(episode: Episode) -> NDArray[np.float64]:
+    """(tracks,) share of each track's looks at which it is the only face."""
+    track, t_us = episode.detections["track"].to_numpy(), episode.detections["t_us"].to_numpy()
+    track, t_us = track[track >= 0], t_us[track >= 0]
+    _, look, faces = np.unique(t_us, return_inverse=True, return_counts=True)
+    count = episode.tracks.num_rows
+    result: NDArray[np.float64] = np.bincount(track, faces[look] == 1, count) / np.maximum(np.bincount(track, minlength=count), 1)
+    return result
 
-    Args:
-        newcomers: share of the clusters not decided yet that are expected to be nobody known so far.
-    """
+
+def refit(ground: Ground, standing: Standing, settings: IdentitySettings) -> Belief:
+    """Beliefs about every target."""
     exemplars = _exemplars(ground, standing)
     face = _faces(ground.found, exemplars)
     context = _context(ground, standing)
     bank = _bank(ground, standing.people, settings)
-    cluster = _clusters(ground, standing, face, context, bank, settings, newcomers)
+    cluster = _clusters(ground, standing, face, context, bank, settings)
     target, member = _targets(ground, standing, cluster, _direct(ground, standing, face, bank, settings) + context)
     return Belief(target, cluster, member)
 
@@ -171,7 +192,8 @@ def grouped(ground: Ground, standing: Standing) -> tuple[Ground, Standing]:
     clusters = len(ground.match)
     size = np.bincount(standing.cluster, minlength=clusters)
     touched = np.bincount(standing.cluster, ~standing.open, clusters) > 0
-    rows = np.flatnonzero((size[standing.cluster] <= LEFTOVER) & ~touched[standing.cluster] & (standing.person == NOBODY))
+    left = (size <= LEFTOVER) & ~touched & (np.arange(clusters) < ground.machine)
+    rows = np.flatnonzero(left[standing.cluster] & (standing.person == NOBODY))
     if len(rows) < 2:
         return ground, standing
     track = standing.track[rows]
@@ -280,7 +302,6 @@ def _clusters(
     context: NDArray[np.float64],
     bank: NDArray[np.float64],
     settings: IdentitySettings,
-    newcomers: float,
 ) -> NDArray[np.float64]:
     """(clusters, people + 1) who each cluster is; certain where it was decided."""
     people, clusters = standing.people, len(bank)
@@ -304,8 +325,10 @@ def _clusters(
     np.logical_or.at(refused, standing.cluster, standing.rejected)
     odds[refused] = -np.inf
     # The prior is the mean of who is around and of everybody alike: people turn up where they were not before.
-    logits = odds + np.log((1 - newcomers) * (0.5 * around + 0.5 / max(people, 1)))
-    logits = np.column_stack([logits, np.full(clusters, np.log(newcomers))])
+    newcomers = 1 / (1 + np.exp(KNOWN_SLOPE * (share_of(standing, clusters) - np.log(KNOWN_SHARE))))
+    newcomers[ground.machine :] = TAKEN_OUT
+    logits = odds + np.log((1 - newcomers)[:, None] * (0.5 * around + 0.5 / max(people, 1)))
+    logits = np.column_stack([logits, np.log(newcomers)])
     result: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
     result /= result.sum(axis=1, keepdims=True)
     result[size == 0] = np.eye(1, people + 1, people)
@@ -356,17 +379,28 @@ def _targets(
     return target, member
 
 
-def wanted_of(ground: Ground, standing: Standing) -> NDArray[np.float64]:
-    """(clusters,) probability that a cluster of nobody known is somebody to be named: the longer the likelier, and what the answers so far teach.
+def share_of(standing: Standing, clusters: int) -> NDArray[np.float64]:
+    """(clusters,) log share of all seconds that each cluster has."""
+    held = np.bincount(standing.cluster, standing.seconds, clusters)
+    result: NDArray[np.float64] = np.log(np.maximum(held, 0.1) / max(float(held.sum()), 1.0))
+    return result
 
-    A logistic curve, its start at even odds for WANTED_S; taught by clusters decided to be nobody, and by the largest cluster of everybody who was
-    not known before.
+
+def wanted_of(ground: Ground, standing: Standing) -> NDArray[np.float64]:
+    """(clusters,) probability that a cluster of nobody known is somebody to be named: by how long, how large and how often alone they are seen, and
+    by what the answers so far teach.
+
+    A logistic curve, taught by clusters decided to be nobody, and by the largest cluster of everybody who was not known before.
     """
     clusters = len(ground.match)
     held = np.bincount(standing.cluster, standing.seconds, clusters)
-    height = np.bincount(standing.cluster, standing.seconds * np.log(ground.height[standing.track]), clusters) / np.maximum(held, 1e-9)
-    usual = float(np.median(height[held > 0])) if (held > 0).any() else 0.0
-    columns = np.column_stack([np.ones(clusters), np.log(np.maximum(held, 0.1)), height - usual])
+    height, alone = (
+        np.bincount(standing.cluster, standing.seconds * of[standing.track], clusters) / np.maximum(held, 1e-9)
+        for of in (np.log(ground.height), ground.alone)
+    )
+    there = held > 0
+    usual = float(np.median(height[there])) if there.any() else 0.0
+    columns = np.column_stack([np.ones(clusters), share_of(standing, clusters) - np.log(WANTED_SHARE), height - usual, alone])
     decided = ~standing.open
     answered: dict[int, tuple[float, float]] = {}
     for person in np.unique(standing.person[decided]):
@@ -375,7 +409,7 @@ def wanted_of(ground: Ground, standing: Standing) -> NDArray[np.float64]:
             answered |= {int(one): (0.0, 1.0) for one in np.unique(mine)}
         elif person >= ground.match.shape[1] - 1:
             answered[int(np.bincount(mine, standing.seconds[decided & (standing.person == person)]).argmax())] = (1.0, 1.0)
-    weight = start = np.array([-np.log(WANTED_S), 1.0, 0.0])
+    weight = start = WANTED_START
     rows = np.array(sorted(answered), np.int64)
     said = np.array([answered[int(row)][0] for row in rows])
     for _ in range(NEWTON_ROUNDS if len(rows) else 0):

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import RollcallError
-from engine.review.decision import read, voided
 from engine.totals.labels import IDENTITY
 from engine.workers import WorkerPool
 from store import decisions, ids, outbox, results
@@ -179,7 +178,7 @@ def _numbered(table: pa.Table, name: str, column: str, first: int) -> pa.Table:
 
 
 def _known(engine: Engine, episode_id: int, run_id: int) -> dict[str, Any]:
-    """Who may be named: people with a name and those decided here, the ones the run was matched with first; and what was answered so far."""
+    """Who may be named: people with a name and those decided here, the ones the run was matched with first."""
     database = engine.database
     rows = database.rows(
         """SELECT p.person_id, p.archived, p.person_id IN (SELECT person_id FROM posterior WHERE run_id = ? AND similarity IS NOT NULL) AS matched
@@ -188,20 +187,10 @@ def _known(engine: Engine, episode_id: int, run_id: int) -> dict[str, Any]:
            ORDER BY matched DESC, p.person_id""",
         [run_id, episode_id, run_id],
     )
-    gone = voided(read(row) for row in decisions.taking_back(database))
-    answered = database.row(
-        """SELECT count(*) FILTER (fresh) AS new, count(*) FILTER (NOT fresh) AS old FROM (
-               SELECT d.batch, bool_or(b.verb IN ('person_create', 'person_rename')) AS fresh
-               FROM decision d JOIN decision b ON b.batch = d.batch
-               WHERE d.episode_id = ? AND d.level = 'cluster' AND d.verb = 'assign' AND NOT list_contains(?, d.decision_id) GROUP BY d.batch)""",
-        [episode_id, sorted(gone)],
-    )
-    assert answered is not None
     return {
         "people": [row["person_id"] for row in rows],
         "known": sum(row["matched"] for row in rows),
         "archived": [row["person_id"] for row in rows if row["archived"]],
-        "answers": [answered["new"], answered["old"]],
     }
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from engine.review.desk import Desk
     from store.database import Database
 
+MOST_APART = 500
+"""Most tracks of a cluster that can be taken apart at once."""
+
 NOBODY = "unknown"
 """Said instead of a name: these faces are nobody in particular."""
 
@@ -193,6 +196,29 @@ def take_out(aim: Aim, chosen: Aim, actor: str, *, force: bool) -> Plan:
             held[piece.person_id] += piece.end_us - piece.start_us
     for person, _ in held.most_common(1):
         plan.drafts.append(Draft("reject", "cluster", state.show_id, state.episode_id, person, targets_of(chosen.pieces)))
+    return plan
+
+
+def take_apart(aim: Aim, actor: str, *, force: bool) -> Plan:
+    """A cluster shows many people: every track of it becomes a cluster of its own, but for the longest, which stays.
+
+    Nothing is said about who they are, nor that no two are one person.
+
+    Raises:
+        BadInput: it has one track, or too many.
+    """
+    plan = Plan(rev=aim.rev)
+    aim = authority.permitted(aim, actor, force=force, kept=plan.kept)
+    held = Counter[int]()
+    for piece in aim.pieces:
+        held[piece.track_id] += piece.end_us - piece.start_us
+    if not 1 < len(held) <= MOST_APART:
+        raise BadInput(f"The cluster has {tracks(aim.pieces)}; 2 to {MOST_APART} can be taken apart.", "Name the tracks that are somebody else.")
+    longest = max(held, key=lambda track: (held[track], -track))
+    state = aim.state
+    for track in sorted(held.keys() - {longest}):
+        mine = targets_of([piece for piece in aim.pieces if piece.track_id == track], 1)
+        plan.drafts.append(Draft("part", "cluster", state.show_id, state.episode_id, None, mine))
     return plan
 
 

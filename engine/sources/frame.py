@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engine.models.base import Image
+from engine.models.base import Grey, Image
 
 
 class Frame(Protocol):
@@ -22,4 +22,8 @@ class Frame(Protocol):
     def crop(self, x1: float, y1: float, x2: float, y2: float, max_size: int) -> Image:
         """A part of the picture at source resolution, at most `max_size` pixels a side; normalised coordinates, which may reach
         outside the picture (edge pixels are repeated there)."""
+        ...
+
+    def grey(self, x1: float, y1: float, x2: float, y2: float, max_size: int) -> Grey:
+        """The same part in grey."""
         ...

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from engine.errors import BadMedia
-from engine.models.base import Image
+from engine.models.base import Grey, Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 LARGEST_BYTES = 64 << 20
@@ -37,6 +37,10 @@ class Photo:
         factor = min(1.0, max_size / max(right - left, bottom - top))
         part = self._picture[rows[:, None], columns]
         return _resized(part, max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor)))
+
+    def grey(self, x1: float, y1: float, x2: float, y2: float, max_size: int) -> Grey:
+        """The same part in grey."""
+        return np.asarray(cv2.cvtColor(self.crop(x1, y1, x2, y2, max_size), cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _resized(picture: Image, width: int, height: int) -> Image:

@@ -33,17 +33,22 @@ class Planes:
 
     def part(self, box: tuple[int, int, int, int], size: tuple[int, int]) -> Image:
         """A part (x1, y1, x2, y2 in pixels) at (width, height), without converting the rest."""
+        return self._bgr([self._part(levels, box, size) for levels in self._levels()], size)
+
+    def luma(self, box: tuple[int, int, int, int], size: tuple[int, int]) -> Plane:
+        """The same part in grey."""
+        return np.asarray(cv2.LUT(resized(self._part(self._levels()[0], box, size), size), _greys(self._full_range())), np.uint8)
+
+    def _part(self, levels: list[Plane], box: tuple[int, int, int, int], size: tuple[int, int]) -> Plane:
+        """A part of a plane, not below the size it is wanted in."""
         x1, y1, x2, y2 = box
         width, height = self._decoded.width, self._decoded.height
         # The picture at the scale the part is wanted in, rounded up: its halves serve as well as the picture itself.
         scale = min(1.0, max(size[0] / (x2 - x1), size[1] / (y2 - y1)))
-        cut = []
-        for levels in self._levels():
-            plane = self._near(levels, (ceil(width * scale), ceil(height * scale)))
-            fx, fy = width / plane.shape[1], height / plane.shape[0]
-            left, top = floor(x1 / fx), floor(y1 / fy)
-            cut.append(plane[top : max(top + 1, ceil(y2 / fy)), left : max(left + 1, ceil(x2 / fx))])
-        return self._bgr(cut, size)
+        plane = self._near(levels, (ceil(width * scale), ceil(height * scale)))
+        fx, fy = width / plane.shape[1], height / plane.shape[0]
+        left, top = floor(x1 / fx), floor(y1 / fy)
+        return plane[top : max(top + 1, ceil(y2 / fy)), left : max(left + 1, ceil(x2 / fx))]
 
     def _levels(self) -> list[list[Plane]]:
         """Of Y, U and V: the plane and its halves."""
@@ -67,7 +72,10 @@ class Planes:
         """Larger pictures that do not say which matrix they are in are taken to be in BT.709."""
         name = int(self._decoded.colorspace)
         high = name == 1 or (name == 2 and self._decoded.height > 576)
-        return _matrix(high, int(self._decoded.color_range) == _FULL_RANGE or self._decoded.format.name.startswith("yuvj"))
+        return _matrix(high, self._full_range())
+
+    def _full_range(self) -> bool:
+        return int(self._decoded.color_range) == _FULL_RANGE or str(self._decoded.format.name).startswith("yuvj")
 
     def _bgr(self, planes: list[Plane], size: tuple[int, int]) -> Image:
         return np.asarray(cv2.transform(cv2.merge([resized(plane, size) for plane in planes]), self._matrix()), np.uint8)
@@ -90,3 +98,10 @@ def _matrix(high: bool, full: bool) -> NDArray[np.float32]:
     rows = np.array([[1, 2 * (1 - kb), 0], [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg], [1, 0, 2 * (1 - kr)]]) * [luma, chroma, chroma]
     offset = -(rows[:, 0] * black + (rows[:, 1] + rows[:, 2]) * 128)
     return np.column_stack([rows, offset]).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _greys(full: bool) -> Plane:
+    """(256,) grey of each value of luma."""
+    luma = np.arange(256, dtype=np.float32)
+    return np.asarray(np.clip(np.round(luma if full else (luma - 16) * 255 / 219), 0, 255), np.uint8)

@@ -17,7 +17,7 @@ from engine.config import TotalsSettings
 from engine.tables import Episode
 from engine.totals.labels import NOBODY, Labels
 from engine.totals.presence import Presence, presences
-from engine.totals.uncertainty import Edges, draw_chance, draw_edges, draw_people
+from engine.totals.uncertainty import Edges, draw_chance, draw_edges, draw_people, draw_slips
 
 SCREEN_TIME = pa.schema(
     [
@@ -46,8 +46,8 @@ LEAST_S = 1e-3
 
 @dataclass(frozen=True)
 class Totals:
-    """screen_time: SCREEN_TIME, by person, those with at least one track labelled theirs. co_presence: CO_PRESENCE among them, person_a <
-    person_b. unidentified_s: expected seconds in which a face is visible that is nobody's."""
+    """screen_time: SCREEN_TIME, by person: those with a track labelled theirs, and those who are likely there unnamed (0 tracks). co_presence:
+    CO_PRESENCE among them, person_a < person_b. unidentified_s: expected seconds in which a face is visible that is nobody's."""
 
     screen_time: pa.Table
     co_presence: pa.Table
@@ -67,13 +67,15 @@ def screen_time(episode: Episode, labels: Labels, settings: TotalsSettings) -> T
     doubtful = draw_people(count, labels, chance, 1.0)
     expected = draw_people(count, labels, chance, settings.sure_probability)
     called = labels.called(count)
-    shown = np.unique(called[called >= 0])
+    shown = np.union1d(np.unique(called[called >= 0]), _likely(doubtful, labels.people, settings)).astype(np.int32)
     mean, mean_solo, together, unidentified = _expect(edges, expected, shown, episode, settings)
     same = np.array_equal(doubtful, expected)
     visual, solo = (mean, mean_solo) if same else _measure(edges, doubtful, shown, episode, settings)
+    slips = draw_slips(episode, called, shown, settings, rng)
+    alone = mean_solo.mean(axis=1) / np.maximum(mean.mean(axis=1), 1e-9)
     columns = {
-        **_with_interval("visual", mean, visual),
-        **_with_interval("solo", mean_solo, solo),
+        **_with_interval("visual", mean, np.maximum(visual + slips, 0)),
+        **_with_interval("solo", mean_solo, np.maximum(solo + slips * alone[:, None], 0)),
         **_facts(episode, labels, called, shown),
     }
     keys = labels.people[shown]
@@ -81,6 +83,13 @@ def screen_time(episode: Episode, labels: Labels, settings: TotalsSettings) -> T
     pairs = [(keys[a], keys[b], seconds) for (a, b), seconds in sorted(together.items()) if seconds >= LEAST_S]
     co_presence = pa.table([list(column) for column in zip(*pairs, strict=True)] or [[], [], []], schema=CO_PRESENCE)
     return Totals(table, co_presence, unidentified)
+
+
+def _likely(people: NDArray[np.int32], everybody: NDArray[np.int64], settings: TotalsSettings) -> NDArray[np.int64]:
+    """Positions of people who are visible in enough of the draws, labelled or not."""
+    there = np.zeros((len(everybody) + 1, people.shape[1]), bool)
+    there[people, np.arange(people.shape[1])] = True
+    return np.flatnonzero(there[:-1].mean(axis=1) >= settings.likely_probability)
 
 
 def _measure(
@@ -141,7 +150,7 @@ def _with_interval(name: str, expected: NDArray[np.float64], draws: NDArray[np.f
 
 
 def _facts(episode: Episode, labels: Labels, called: NDArray[np.int32], shown: NDArray[np.int32]) -> dict[str, NDArray[np.float64]]:
-    """Counts, first and last time and confidence of the tracks labelled as each person's."""
+    """Counts, first and last time and confidence of the tracks labelled as each person's; of those without, the times of their likeliest tracks."""
     tracks = episode.tracks
     mine = np.flatnonzero(called >= 0)
     row = np.searchsorted(shown, called[mine])
@@ -150,7 +159,13 @@ def _facts(episode: Episode, labels: Labels, called: NDArray[np.int32], shown: N
     np.minimum.at(first, row, start)
     np.maximum.at(last, row, end)
     length = (end - start).astype(np.float64)
-    chance = labels.chances(tracks.num_rows)[mine, called[mine]]
+    chances = labels.chances(tracks.num_rows)
+    for place in np.flatnonzero(last == 0):
+        theirs = chances[:, shown[place]]
+        likeliest = np.flatnonzero((theirs > 0) & (theirs >= theirs.max() / 2))
+        if len(likeliest):
+            first[place], last[place] = (tracks["start_us"].to_numpy()[likeliest].min(), tracks["end_us"].to_numpy()[likeliest].max())
+    chance = chances[mine, called[mine]]
     total = np.bincount(row, weights=length, minlength=len(shown))
     return {
         "tracks": np.bincount(row, minlength=len(shown)),

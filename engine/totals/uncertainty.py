@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from engine.config import TotalsSettings
 from engine.tables import Episode
@@ -85,7 +86,12 @@ class Chance:
 def draw_chance(tracks: int, labels: Labels, settings: TotalsSettings, rng: np.random.Generator) -> Chance:
     """The numbers that decide, in every draw, who each cluster is and where each track belongs."""
     clusters = len(labels.people_of()[0])
-    return Chance(rng.random((tracks, settings.draws), np.float32), rng.random((clusters, settings.draws), np.float32))
+    # The curve behind all matches of an episode is off in one direction, and a cluster is a part of another as a whole: such doubts are partly one.
+    share, alone = np.sqrt(settings.shared_doubt), np.sqrt(1 - settings.shared_doubt)
+    common, group = rng.standard_normal(settings.draws), rng.standard_normal((clusters + 1, settings.draws))
+    own = labels.clusters_of(tracks)[0][:, 0]
+    track, cluster = rng.standard_normal((tracks, settings.draws)), rng.standard_normal((clusters, settings.draws))
+    return Chance(ndtr(share * group[own] + alone * track).astype(np.float32), ndtr(share * common + alone * cluster).astype(np.float32))
 
 
 def draw_people(tracks: int, labels: Labels, chance: Chance, sure: float) -> NDArray[np.int32]:
@@ -96,13 +102,50 @@ def draw_people(tracks: int, labels: Labels, chance: Chance, sure: float) -> NDA
     """
     clusters, member = labels.clusters_of(tracks)
     member = rounded(member, sure)
-    people, who = labels.people_of()
+    people, who = _known_first(*labels.people_of())
     cluster = _choose(clusters, member, chance.track)
     person_of = np.concatenate([_choose(people, who, chance.cluster), np.full((1, chance.track.shape[1]), NOBODY, np.int32)])
     person = np.take_along_axis(person_of, cluster, axis=0) if len(cluster) else cluster
     decided, fixed = labels.decided_people(tracks)
     person[decided] = fixed[decided, None]
     return person
+
+
+def _known_first(people: NDArray[np.int32], chances: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The people of each cluster, those likely in most clusters first, nobody last: a low number is somebody well known everywhere."""
+    mass = np.append(np.bincount(people.ravel() + 1, chances.ravel())[1:], -1.0)
+    order = np.argsort(-mass[people], axis=1, kind="stable")
+    return np.take_along_axis(people, order, axis=1), np.take_along_axis(chances, order, axis=1)
+
+
+def draw_slips(
+    episode: Episode, called: NDArray[np.int32], shown: NDArray[np.int32], settings: TotalsSettings, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """(people shown, draws) seconds by which detection was wrong about somebody, whoever they are, beside the ends of their tracks.
+
+    Where somebody comes or goes inside a shot, detection is early or late; in any shot a face may be lost or held a little; and as seldom as faces
+    are missed altogether there is another stretch like this one with no face found in it.
+
+    Args:
+        called: (tracks,) position of the person each track is labelled as.
+        shown: (n,) positions of the people wanted.
+    """
+    tracks, shots = episode.tracks, episode.shots
+    mine = np.flatnonzero(called >= 0)
+    shot, start, end = (tracks[name].to_numpy()[mine] for name in ("shot", "start_us", "end_us"))
+    pairs, place = np.unique(np.stack([np.searchsorted(shown, called[mine]), shot]), axis=1, return_inverse=True)
+    place, count = place.ravel(), pairs.shape[1]
+    length = np.bincount(place, (end - start) / 1e6, count)
+    first, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
+    np.minimum.at(first, place, start)
+    np.maximum.at(last, place, end)
+    inside = (first > shots["start_us"].to_numpy()[pairs[1]]).astype(np.int64) + (last < shots["end_us"].to_numpy()[pairs[1]])
+    slips = inside[:, None] + (rng.random((count, settings.draws)) < settings.slip_rate)
+    wrong = rng.standard_normal((count, settings.draws)) * settings.slip_s * np.sqrt(slips)
+    wrong += np.where(rng.random((count, settings.draws)) < settings.missed_rate, length[:, None], 0)
+    total = np.zeros((len(shown), settings.draws))
+    np.add.at(total, pairs[0], wrong)
+    return total
 
 
 def _choose(values: NDArray[np.int32], chances: NDArray[np.float64], uniform: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -49,6 +49,6 @@ def _histogram(hsv: Image) -> NDArray[np.float32]:
     if not hsv.size:
         return np.zeros(BODY_DIMS // _BANDS, np.float32)
     hue, saturation, value = (hsv[..., i].ravel() for i in range(3))
-    hues = np.histogram(hue, 16, (0, 180), weights=saturation.astype(np.float32) + 1)[0]
-    parts = [hues, np.histogram(saturation, 8, (0, 256))[0], np.histogram(value, 8, (0, 256))[0]]
+    hues = np.bincount(hue.astype(np.intp) * 16 // 180, saturation + 1.0, 16)
+    parts = [hues, np.bincount(saturation >> 5, minlength=8), np.bincount(value >> 5, minlength=8)]
     return np.concatenate([part / max(part.sum(), 1) / len(parts) for part in parts]).astype(np.float32)

@@ -49,10 +49,7 @@ class _Sight:
 
 @dataclass
 class _Chain:
-    """`seen_us` is when the face was last known to be there."""
-
     last: _Sight
-    seen_us: int
     window_us: int
     best: _Sight | None
 
@@ -69,13 +66,6 @@ class ChipKeeper:
         self._chains: list[_Chain] = []
         self.kept: list[Crop] = []
 
-    def unmoved(self, t_us: int) -> None:
-        """The faces pushed last are still there, and look as they did."""
-        latest = max((chain.seen_us for chain in self._chains), default=0)
-        for chain in self._chains:
-            if chain.seen_us == latest:
-                chain.seen_us = t_us
-
     def push(self, frame: Frame, first_det: int, boxes: NDArray[np.float32], landmarks: NDArray[np.float32], qualities: NDArray[np.float32]) -> None:
         """Take the faces of a frame.
 
@@ -90,9 +80,9 @@ class ChipKeeper:
             sight = _Sight(frame, first_det + i, boxes[i], landmarks[i], float(qualities[i]))
             chain = linked.get(i)
             if chain is None:
-                self._chains.append(_Chain(sight, frame.t_us, frame.t_us, sight))
+                self._chains.append(_Chain(sight, frame.t_us, sight))
                 continue
-            chain.last, chain.seen_us = sight, frame.t_us
+            chain.last = sight
             if frame.t_us - chain.window_us >= self._every_us:
                 self._keep(chain)
                 chain.window_us = frame.t_us
@@ -123,9 +113,9 @@ class ChipKeeper:
 
     def _forget(self, t_us: int) -> None:
         for chain in self._chains:
-            if t_us - chain.seen_us > self._forget_us:
+            if t_us - chain.last.frame.t_us > self._forget_us:
                 self._keep(chain)
-        self._chains = [chain for chain in self._chains if t_us - chain.seen_us <= self._forget_us]
+        self._chains = [chain for chain in self._chains if t_us - chain.last.frame.t_us <= self._forget_us]
 
     def _keep(self, chain: _Chain) -> None:
         if chain.best is not None:

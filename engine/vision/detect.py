@@ -2,7 +2,7 @@
 
 Small faces need resolution, and SCRFD misses some that fill the picture unless it is shrunk, so a frame is looked at in two sizes, merged, at
 the start of a shot and when the faces are not those of the frame before. In between one size is enough: the small one when it saw all faces
-last time, and the large one at intervals; else the large one, and at intervals both. Where nothing changed but the faces known, it is a size
+last time, else the large one, and at intervals both, or while there is nobody the large one. Where nothing changed but the faces known, it is a size
 at which those are still certain to be found, or no look at all when there are none, or when every one of them still looks as it did a
 moment ago: then they are where they were.
 """
@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 
 from engine.config import ObserveSettings
-from engine.models.base import FaceDetector, Faces
+from engine.models.base import NOBODY, FaceDetector, Faces
 from engine.sources.frame import Frame
 from engine.vision.boxes import grown, iou, nms
 from engine.vision.novelty import Scenery
@@ -28,6 +28,9 @@ _SAME_FACE_IOU = 0.3
 _SURE = 0.4
 """Score from which on a face that comes or goes is news."""
 
+_FIRM = 0.7
+"""Score from which on a face is looked at only every so often while its picture stays the same."""
+
 _SIZE_STEP = 32
 """Networks take multiples of this; what is smaller is padded and costs the same."""
 
@@ -36,9 +39,6 @@ _LESS_SURE = 1.3
 
 _STILL_INTERVALS = 3
 """Where nothing changes, full looks are this many intervals apart."""
-
-
-NOBODY = Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,16 @@ class FaceFinder:
         if not (due or changed):
             if not len(self._faces.scores):
                 return Look(NOBODY, NOT_RUN)
-            if frame.t_us - self._found_us < self._settings.unmoved_s * 1e6 and self._found.unmoved(frame, self._faces.boxes):
+            if self._still_there(frame):
                 return Look(self._faces, UNMOVED)
-        size = self._full_size if due else self._size if changed else min(self._size, self._following(frame))
+        # Boxes of one face differ a little between sizes, so a known one is looked at in the usual size too whenever it is in the large one.
+        alone = due and not len(self._faces.scores)
+        size = self._full_size if alone else self._size if changed else min(self._size, self._following(frame))
         first = self._at(frame, size)
         same = _same_faces(self._faces, first)
         if not same and size < self._size:
             self._sure_px *= _LESS_SURE
-        if not same or (due and self._size == self._full_size):
+        if not same or (due and not alone):
             return self._closely(frame, first, size)
         self._remember(frame, first)
         if size >= self._size:
@@ -108,6 +110,11 @@ class FaceFinder:
     def _remember(self, frame: Frame, faces: Faces) -> None:
         self._faces, self._found_us = faces, frame.t_us
         self._found.remember(frame)
+
+    def _still_there(self, frame: Frame) -> bool:
+        """Whether all known faces are where they were a moment ago; of a face that scores low that is never sure: it may be turning or covered."""
+        lately = frame.t_us - self._found_us < self._settings.unmoved_s * 1e6
+        return lately and float(self._faces.scores.min()) >= _FIRM and self._found.unmoved(frame, self._faces.boxes)
 
     def _following(self, frame: Frame) -> int:
         """The long side at which the known faces are certain to be found."""

@@ -16,6 +16,9 @@ from engine.vision.covered import covered
 from engine.vision.track import associate
 
 BATCH = 64
+TELLERS = 3
+"""Faces that tell whether a track needs more."""
+
 GOOD = 0.45
 """Faces of at least this quality may speak for two people in one track."""
 
@@ -33,9 +36,9 @@ def track_segment(observed: Observed, embedder: FaceEmbedder, calibration: Calib
 
     chip, quality = detections["chip"].to_numpy(), detections["quality"].to_numpy()
     chosen = [choose(np.array(track), t_us, quality, chip, settings.picks) for track in tracks]
-    flat = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
-    vectors = _embed(observed.chips, chip[flat], embedder)
+    flat, vectors = _embedded(chosen, observed.chips, chip, quality, embedder, calibration, settings.agree_log_odds)
     row_of = {int(det): row for row, det in enumerate(flat)}
+    chosen = [np.array([det for det in picks if int(det) in row_of], np.int64) for picks in chosen]
 
     pieces: list[tuple[list[int], list[int]]] = []
     for track, picks in zip(tracks, chosen, strict=True):
@@ -57,6 +60,39 @@ def choose(track: NDArray[np.int64], t_us: NDArray[np.int64], quality: NDArray[n
     best = candidates[order[first]]
     ranked: NDArray[np.int64] = best[np.argsort(-quality[best], kind="stable")]
     return ranked
+
+
+def _embedded(
+    chosen: list[NDArray[np.int64]],
+    chips: pa.Table,
+    chip: NDArray[np.int32],
+    quality: NDArray[np.float32],
+    embedder: FaceEmbedder,
+    calibration: Calibration,
+    agree: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Detections embedded, and their vectors: of each track the first, the last and the best of those chosen, and the others too unless these are
+    good and surely (log odds `agree`) one person."""
+    none = np.zeros(0, np.int64)
+    tellers = [_tellers(picks) for picks in chosen]
+    flat = np.concatenate([*tellers, none])
+    vectors = _embed(chips, chip[flat], embedder)
+    others, at = [none], 0
+    for picks, told in zip(chosen, tellers, strict=True):
+        mine, at = vectors[at : at + len(told)], at + len(told)
+        certain = calibration.slope * float((mine @ mine.T).min(initial=1.0)) + calibration.intercept >= agree
+        if not certain or (quality[told] < GOOD).any():
+            others.append(picks[~np.isin(picks, told)])
+    rest = np.concatenate(others)
+    return np.concatenate([flat, rest]), np.concatenate([vectors, _embed(chips, chip[rest], embedder)])
+
+
+def _tellers(picks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first, the last and the best of some faces; the next best where these are fewer than three."""
+    if len(picks) <= TELLERS:
+        return picks
+    ends = [int(picks.min()), int(picks.max())]
+    return np.array([*ends, next(int(det) for det in picks if int(det) not in ends)], np.int64)
 
 
 def _embed(chips: pa.Table, rows: NDArray[np.int32], embedder: FaceEmbedder) -> NDArray[np.float32]:

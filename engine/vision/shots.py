@@ -69,6 +69,16 @@ class _Seen:
         return np.asarray(cv2.resize(self.picture(), _THUMB, interpolation=cv2.INTER_AREA), np.float32)
 
 
+class _Detector(AdaptiveDetector):  # type: ignore[misc]  # PySceneDetect comes without types
+    """PySceneDetect's, with its frame score taken at once from all three channels, which costs a fifth."""
+
+    _before: NDArray[np.uint8] | None = None
+
+    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: Image) -> float:
+        before, self._before = self._before, _hsv(frame_img)
+        return 0.0 if before is None else _content(before, self._before)
+
+
 class CutDetector:
     """Feed it every decoded frame in time order; `cuts` holds the times of first frames of new shots, certain before `settled_us`.
 
@@ -108,14 +118,14 @@ class CutDetector:
         """All cuts so far (schema CUTS)."""
         return pa.table({"t_us": pa.array(self.cuts, pa.int64())}, schema=CUTS)
 
-    def _new_detector(self) -> AdaptiveDetector:
+    def _new_detector(self) -> _Detector:
         # The shortest shot is held in microseconds below: frame counts would be wrong at a variable rate.
-        return AdaptiveDetector(adaptive_threshold=self._threshold, min_scene_len=0, window_width=_WINDOW, min_content_val=LEAST_CONTENT)
+        return _Detector(adaptive_threshold=self._threshold, min_scene_len=0, window_width=_WINDOW, min_content_val=LEAST_CONTENT)
 
     def _suspect(self) -> None:
         """Compare the last frame with the one compared before it; between the two all frames are suspect, or none is."""
-        before, self._compared = self._compared, cv2.cvtColor(self._recent[-1].picture(), cv2.COLOR_BGR2HSV)
-        suspect = before is not None and cv2.norm(before, self._compared, cv2.NORM_L1) >= ALIKE * before.size
+        before, self._compared = self._compared, _hsv(self._recent[-1].picture())
+        suspect = before is not None and _content(before, self._compared) >= ALIKE
         new = [seen for seen in self._recent if seen.suspect is None]
         for seen in new:
             seen.suspect = suspect
@@ -182,6 +192,15 @@ class CutDetector:
                 self._flash_until_us = first.returned_us
             elif not self.cuts or first.t_us - self.cuts[-1] >= self._min_shot_us:
                 self.cuts.append(first.t_us)
+
+
+def _hsv(picture: Image) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV), np.uint8)
+
+
+def _content(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean change of hue, saturation and value: PySceneDetect's content value with its own weights."""
+    return cv2.norm(a, b, cv2.NORM_L1) / a.size
 
 
 def _difference(a: Thumb, b: Thumb) -> float:

@@ -1,4 +1,4 @@
-"""Whether 95 % intervals hold the truth: `python -m tests.benchmarks.intervals --work CACHE [--made 100] [--recut 100] [--json FILE]`.
+"""Whether 95 % intervals hold the truth: `python -m tests.benchmarks.intervals --work CACHE [--made 100] [--recut 100] [--first N] [--json FILE]`.
 
 Two hundred labelled episodes: made ones (tests.benchmarks.episodes; the cast known from a facebank) and ones re-cut from the slice suite's clips
 (tests.benchmarks.recut). The totals are the product's; a person's interval covers when the true visible seconds are in it. Gaps that the
@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="cache folder of the slice suite")
     parser.add_argument("--made", type=int, default=100)
     parser.add_argument("--recut", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="number of the first episode of each kind")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write every row here")
     parser.add_argument("--read", type=Path, nargs="+", help="print what earlier runs wrote, measuring nothing")
@@ -216,9 +217,9 @@ def main() -> None:
             _stock(half, given.work)
     found: list[Row] = []
     with ProcessPoolExecutor(given.workers) as pool:
-        for part in pool.map(made_rows, range(1001, 1001 + given.made), chunksize=5):
+        for part in pool.map(made_rows, range(1001 + given.first, 1001 + given.first + given.made), chunksize=5):
             found += part
-        for part in pool.map(partial(recut_rows, work=given.work), range(given.recut), chunksize=5):
+        for part in pool.map(partial(recut_rows, work=given.work), range(given.first, given.first + given.recut), chunksize=5):
             found += part
     print(table(found))
     if given.json:

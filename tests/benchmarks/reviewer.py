@@ -47,7 +47,6 @@ class Desk:
     posterior: pa.Table
     membership: pa.Table
     actions: int = 0
-    newcomers: tuple[float, float] = (2.0, 2.0)
 
     @classmethod
     def open(cls, made: Made, settings: IdentitySettings) -> Desk:
@@ -89,9 +88,11 @@ class Desk:
 
     def units(self, together: bool = True) -> list[Unit]:
         """What there is to ask now; `together`: leftovers that are likely one person as one."""
-        new, old = self.newcomers
-        ground, standing = grouped(self.ground, self.standing()) if together else (self.ground, self.standing())
-        belief = refit(ground, standing, IdentitySettings(), new / (new + old))
+        standing = self.standing()
+        ground = self.ground.following(standing)
+        if together:
+            ground, standing = grouped(ground, standing)
+        belief = refit(ground, standing, IdentitySettings())
         return units(standing, belief, wanted_of(ground, standing), self.mixed())
 
     def mixed(self) -> NDArray[np.bool_]:
@@ -108,46 +109,39 @@ class Desk:
         return self.people.index(cast)
 
     def answer(self, sheet: Sheet) -> None:
-        """Answer a sheet truthfully: one action for all that is as proposed, and one for each thing that has to be answered otherwise."""
-        self.actions += 1
-        fits = False
-        others = 0
+        """Answer a sheet truthfully: one action for all that is as proposed (or all one person), and one for each thing that has to be answered
+        otherwise."""
+        aside, proposed, given = 0, [], []
         for unit in sheet.units:
             if unit.kind == "mixed":
-                others += max(1, len(np.unique(self.made.of_detection[self._detections(int(unit.shown[0]))])))
+                aside += max(1, len(np.unique(self.made.of_detection[self._detections(int(unit.shown[0]))])))
                 self.whole[unit.shown] = True
                 self._label(unit.shown, int(self.truth[unit.shown[0]]), ITSELF)
                 continue
-            proposed = self.people[unit.proposed] if unit.proposed >= 0 else NOBODY
+            expected = self.people[unit.proposed] if unit.proposed >= 0 else NOBODY
             shown = self.truth[unit.shown]
             values, counts = np.unique(shown, return_counts=True)
-            most = proposed if (shown == proposed).sum() == counts.max() else int(values[counts.argmax()])
-            if unit.open:
-                self._learn(most)
+            most = expected if (shown == expected).sum() == counts.max() else int(values[counts.argmax()])
             if unit.open and len(shown) > 3 and (shown == most).mean() < SPLIT_BELOW:
                 self._take_apart(unit.rows)
-                others += 1
+                aside += 1
                 continue
             self._label(np.setdiff1d(unit.rows, unit.shown), most, WITH_CLUSTER)
+            proposed.append(expected)
+            given.append(most)
             self._label(unit.shown[shown == most], most, ITSELF)
-            aside = unit.shown[shown != most]
-            for row in aside:
+            for row in unit.shown[shown != most]:
                 self._label(np.array([row]), int(self.truth[row]), ITSELF)
-            fits |= most == proposed
-            others += (most != proposed) + len(aside)
-        # Where nothing is as proposed, the first answer is the sheet's own action.
-        self.actions += others if fits else max(others - 1, 0)
+            aside += int((shown != most).sum())
+        said = [proposed, *([one] * len(given) for one in dict.fromkeys(given))]
+        otherwise = aside + min(sum(a != b for a, b in zip(given, one, strict=True)) for one in said)
+        # Where nothing fits, the first answer is the sheet's own action.
+        self.actions += otherwise + (1 if given else 0)
 
     def _take_apart(self, rows: NDArray[np.int64]) -> None:
-        """ "These are many people": every track for itself."""
-        first = len(self.ground.match)
-        self.cluster[rows] = first + np.arange(len(rows))
-        self.ground = self.ground.with_alone(self.track[rows], self.cluster[rows])
-
-    def _learn(self, most: int) -> None:
-        old = most in self.people
-        new = self.newcomers
-        self.newcomers = (new[0] + (not old), new[1] + old)
+        """ "These are many people": the longest track stays, every other is for itself (cluster_split --apart)."""
+        out = rows[np.argsort(-self.seconds[rows], kind="stable")[1:]]
+        self.cluster[out] = max(int(self.cluster.max()) + 1, self.ground.machine) + np.arange(len(out))
 
     def _label(self, rows: NDArray[np.int64], cast: int, how: int) -> None:
         if len(rows):
