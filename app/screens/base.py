@@ -146,6 +146,9 @@ class Place(Screen[Any]):
             while True:
                 self._again = False
                 try:
+                    if self.failed is not None:
+                        for rows in self.query(Rows):
+                            rows.advice = ""
                     await self.fetch()
                     self.failed = None
                 except RollcallError as error:
@@ -153,7 +156,7 @@ class Place(Screen[Any]):
                         self.rollcall.complain(error)
                     self.failed = error
                     for rows in self.query(Rows):
-                        rows.empty = [(clean(error), "bad")]
+                        rows.empty, rows.advice = [("this could not be read", "bad")], clean(error)
                         rows.redraw()
                 self._loaded = True
                 self.chrome()
