@@ -200,7 +200,8 @@ class Place(Screen[Any]):
         shown = [action for action in self.rollcall.keys.of(*self.places) if action.hint and not self._moot(action)]
         order = [place for place in self.places if place != "list"]
         rank = {place: n for n, place in enumerate([*order, "list", "everywhere"])}
-        every = [action for action in self.rollcall.keys.of("everywhere") if action.hint]
+        told = {action.hint for action in shown}
+        every = [action for action in self.rollcall.keys.of("everywhere") if action.hint and action.hint not in told]
         return sorted([*shown, *every], key=lambda action: rank[action.place])
 
     def reason(self, action: Action) -> str | None:
