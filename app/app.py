@@ -82,8 +82,9 @@ class RollcallApp(App[None]):
         return Library()
 
     def on_mount(self) -> None:
-        gc.freeze()
-        gc.enable()
+        if not gc.isenabled():  # it was held back for a fast start; what was imported is never garbage
+            gc.freeze()
+            gc.enable()
         self.paint_as(str(self._memory.get("theme", "dark")))
         for fault in self.keys.faults:
             self.say(fault, severity="warning")
