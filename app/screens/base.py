@@ -215,7 +215,7 @@ class Place(Screen[Any]):
 
     def _moot(self, action: Action) -> bool:
         """Whether an action of lists has no list to work on, or marks where nothing is done to all marked."""
-        if action.place != "list" or not self.composed:
+        if action.id not in ("list.open", "list.filter", "list.mark", "list.mark_all") or not self.composed:
             return False
         if action.verb == "filter":
             return self.filtered() is None
