@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from app import facing, verbs
 from app.facing import Target
 from app.keys import Action
+from app.latest import latest
 from app.link import News
 from app.paint import BAR, Line, clean, clock, fit, meter, percent, right, runs, span, spread, wrap
 from app.pictures import read
@@ -480,7 +481,7 @@ class Review(Place):
         if track is not None and self.item is not None:
             self.player.show(None, "fetching the stretch")
             self.query_one("#stage").add_class("playing")
-            self.run_worker(self._play(str(self.item["episode_id"]), track), group="play", exclusive=True, exit_on_error=False)
+            latest(self, "play", self._play, str(self.item["episode_id"]), track)
 
     async def _play(self, episode: str, track: dict[str, Any]) -> None:
         low, high = max(0, track["start_us"] - MARGIN_US), track["end_us"] + MARGIN_US
