@@ -46,8 +46,8 @@ LEAST_S = 1e-3
 
 @dataclass(frozen=True)
 class Totals:
-    """screen_time: SCREEN_TIME, by person: those with a track labelled theirs, and those who are likely there unnamed (0 tracks). co_presence: CO_PRESENCE among them, person_a <
-    person_b. unidentified_s: expected seconds in which a face is visible that is nobody's."""
+    """screen_time: SCREEN_TIME, by person: those with a track labelled theirs, and those who are likely there unnamed (0 tracks). co_presence:
+    CO_PRESENCE among them, person_a < person_b. unidentified_s: expected seconds in which a face is visible that is nobody's."""
 
     screen_time: pa.Table
     co_presence: pa.Table
