@@ -84,6 +84,25 @@ def test_everything_open_is_asked_once_and_nothing_that_was_looked_at(made: Worl
         assert len({unit.proposed < 0 for unit in page.units}) == 1, "a sheet has one plain answer"
 
 
+def test_tracks_taken_out_of_a_cluster_are_asked_for_themselves(made: World) -> None:
+    ground, standing = divided(made)
+    out = np.flatnonzero(standing.cluster == 1)[1:]
+    cluster = standing.cluster.copy()
+    cluster[out] = ground.machine + np.arange(len(out))
+    apart = replace(standing, cluster=cluster)
+    after = ground.following(apart)
+    assert ground.machine == 4 and len(after.match) == 4 + len(out) and (after.match[4:, -1] == 1).all()
+    assert (after.cluster[out] == cluster[out]).all() and (after.chance[out] < ground.chance[out]).all()
+    kept = np.setdiff1d(np.arange(len(cluster)), out)
+    assert (after.cluster[kept] == ground.cluster[kept]).all() and (after.chance[kept] == ground.chance[kept]).all()
+    _, together = grouped(after, apart)
+    assert (together.cluster[out] == cluster[out]).all(), "what people took apart is not put together again"
+    mine = [unit for unit in asked(after, apart) if unit.cluster in cluster[out]]
+    assert len(mine) == len(out) and all(unit.open and len(unit.rows) == 1 for unit in mine)
+    merged = replace(standing, cluster=np.where(standing.cluster == 1, 2, standing.cluster))
+    assert (ground.following(merged).cluster[out] == 2).all() and (ground.following(merged).chance == ground.chance).all()
+
+
 def test_a_decision_about_a_cluster_leaves_its_members_to_be_looked_at(made: World) -> None:
     ground, standing = divided(made)
     how = np.where(standing.cluster == 1, WITH_CLUSTER, standing.how).astype(np.int8)
