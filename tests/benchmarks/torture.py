@@ -32,6 +32,9 @@ EDITORS = 3
 PAUSE_S = (1.0, 10.0)
 """Shortest and longest time between two blows."""
 
+CALM_SHARE, CALM_S = 0.08, 60.0
+"""Share of the pauses that are long enough for an analysis to come to its end."""
+
 RECOVERED_SHARE = 0.8
 """Share of the blows that wait until somebody had an answer since the one before; the others hit an engine that is just starting."""
 
@@ -95,7 +98,7 @@ def torture(folder: Path, minutes: float, seed: int, *, small: bool = True, say:
             one.start()
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end:
-            time.sleep(moments.uniform(*PAUSE_S))
+            time.sleep(CALM_S if moments.random() < CALM_SHARE else moments.uniform(*PAUSE_S))
             if moments.random() < RECOVERED_SHARE:
                 _wait_for_an_answer(people, end)
             name = moments.choice([name for name, blow in BLOWS.items() if disk.small or not blow.needs_small_disk])

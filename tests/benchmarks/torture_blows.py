@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -188,9 +189,20 @@ def back_up(engine: Engine, disk: Disk, moments: random.Random) -> bool:
 
 
 def bring_back(engine: Engine, disk: Disk, moments: random.Random) -> bool:
-    """The newest backup brought back; refused while a job runs, and killed in the middle now and then."""
+    """The newest backup brought back, for which whoever does it cancels the job that runs; sometimes the engine is killed in the middle."""
     found = sorted((disk.home / "backups").glob("library-2*.duckdb"))
-    done = bool(found) and _asked(disk, "store_restore", {"backup": found[-1].name})
+    if not found:
+        return False
+    killer = threading.Timer(moments.uniform(0.0, 1.5), engine.kill) if moments.random() < 0.3 else None
+    with contextlib.suppress(RollcallError):
+        keeper = Client(disk.home, "person:keeper")
+        for job in keeper.call("job_list", {"state": "running"})["rows"]:
+            keeper.call("job_cancel", {"job_id": job["job_id"]})
+    if killer:
+        killer.start()
+    done = any(_asked(disk, "store_restore", {"backup": found[-1].name}) for _ in range(5))
+    if killer:
+        killer.join()
     for path in disk.home.glob(f"{LIBRARY}.replaced-*"):
         path.unlink(missing_ok=True)
     return done
