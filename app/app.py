@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -36,6 +37,9 @@ PLACES = {
 TOGETHER_S = 0.15
 """Pictures that come within this time are drawn together."""
 
+RUMOUR_S = 20.0
+"""How long it is told that somebody else changed something; after that it goes with the next line drawn at the top."""
+
 Severity = Literal["information", "warning", "error"]
 
 
@@ -61,6 +65,7 @@ class RollcallApp(App[None]):
         self.state: State = "connecting"
         self.trouble = ""
         self.rumour = ""
+        self.rumour_ends = 0.0
         self.running = ""
         self.jobs: dict[int, dict[str, Any]] = {}
         self._memory = self._remembered()
@@ -77,8 +82,9 @@ class RollcallApp(App[None]):
         return Library()
 
     def on_mount(self) -> None:
-        gc.freeze()
-        gc.enable()
+        if not gc.isenabled():  # it was held back for a fast start; what was imported is never garbage
+            gc.freeze()
+            gc.enable()
         self.paint_as(str(self._memory.get("theme", "dark")))
         for fault in self.keys.faults:
             self.say(fault, severity="warning")
@@ -149,7 +155,7 @@ class RollcallApp(App[None]):
         others = [(name, actor) for name, actor in news.changed if actor != self.link.actor]
         if others:
             name, actor = others[-1]
-            self.rumour = f"{actor.partition(':')[2]}: {name.replace('_', ' ')}"
+            self.rumour, self.rumour_ends = f"{actor.partition(':')[2]}: {name.replace('_', ' ')}", time.monotonic() + RUMOUR_S
         if any(name.startswith(("person_", "decision_")) for name, _ in news.changed):
             self.pictures.forget_people()
         if (place := self.place) is not None:

@@ -25,7 +25,7 @@ FRAMES = pa.schema(
     [
         ("frame", pa.int32()),
         ("t_us", pa.int64()),
-        ("look", pa.int8()),  # 0: detector not run, 1: small look, 2: full look
+        ("look", pa.int8()),  # 0: detector not run, 1: small look, 2: full look, 3: faces taken for unmoved, detector not run
         ("signature", pa.binary(SIGNATURE_BYTES)),
     ]
 )

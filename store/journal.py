@@ -46,9 +46,9 @@ class Journal:
             return
         length = self._last = os.fstat(self._file.fileno()).st_size
         try:
-            data = _encoded(line)
-            if self._file.write(data) != len(data):
-                raise OSError("the journal could not be written whole")
+            left = memoryview(_encoded(line))
+            while left:  # a disk that is nearly full takes a part, and says why when given the rest
+                left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
         except BaseException:  # whatever stopped it, half a line must not stay
             self._file.truncate(length)

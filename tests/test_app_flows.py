@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 
+from app import player
 from app.screens.form import completed
 from app.screens.library import Library
 from app.screens.palette import entries, matching
@@ -367,3 +370,86 @@ def test_paths_are_completed_as_far_as_they_go_one_way(tmp_path: Path) -> None:
     assert completed(f"{tmp_path}/fi") == f"{tmp_path}/film.mp4"
     assert completed(f"{tmp_path}/film.r") == f"{tmp_path}/film.rttm"
     assert completed(f"{tmp_path}/nothing") == f"{tmp_path}/nothing"
+
+
+async def test_what_another_operator_does_is_seen_within_a_second_and_who_did_it(home: Path) -> None:
+    """Two apps at once, each in a task of its own: one assigns a track, the other shows it and says who it was."""
+    looking, assigned = asyncio.Event(), asyncio.Event()
+
+    async def other() -> None:
+        async with driven(home, actor="person:bea") as bea:
+            await bea.open_episode("tracks")
+            await looking.wait()
+            await bea.press("a")
+            await bea.until(lambda: "Who is it?" in bea.text())
+            await bea.type("Zoe")
+            await bea.press("enter")
+            await bea.said("is Zoe")
+            assert bea.app.rumour == ""
+            assigned.set()
+
+    task = asyncio.create_task(other())
+    async with driven(home, actor="person:ana") as ana:
+        await ana.open_episode("tracks")
+        looking.set()
+        await ana.until(lambda: assigned.is_set() or task.done(), "bea's assignment")
+        start = asyncio.get_running_loop().time()
+        await ana.until(lambda: "Zoe" in ana.text() and "bea: track assi" in ana.text(), "what bea did")
+        assert asyncio.get_running_loop().time() - start < 5.0  # a second on a machine that does nothing else
+    await task
+
+
+async def test_moment_is_written_as_a_clip_and_opened_in_the_operators_player(home: Path, tmp_path: Path) -> None:
+    """The player is a script that notes what it was given."""
+    noted, script = tmp_path / "noted", tmp_path / "player"
+    script.write_text(f'#!/bin/sh\nprintf "%s" "$2" > {noted}.partial && mv {noted}.partial {noted}\n')
+    script.chmod(0o755)
+    (home / "config.toml").write_text(f'[screens]\nplayer = "{script} --once"\n')
+    async with driven(home) as driver:
+        await driver.open_episode("tracks")
+        track = driver.place.shown.rows.current  # type: ignore[attr-defined]
+        await driver.press("v")
+        await at(driver, "Moment")
+        await driver.press("c")
+        await driver.said("clip written")
+        (clip,) = (home / "exports").iterdir()
+        with av.open(str(clip)) as container:
+            shown = [float(frame.time) for frame in container.decode(video=0)]
+        first, last = max(0, track.start_us - 500_000), min(8_000_000, track.end_us + 500_000)
+        assert len(shown) == math.ceil((last - first) * 25 / 1e6) and shown[0] == 0.0
+        await driver.press("o")
+        await driver.until(noted.exists, "the player")
+        assert noted.read_text() == str(clip)
+
+
+def test_where_no_player_can_be_opened_it_is_said_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    path = "/home/ana/exports/a.mp4"
+    assert player.plan(path, ["mpv", path], {"SSH_CONNECTION": "10.0.0.9 5000 10.0.0.1 22"}).command == ["mpv", path]
+    far = player.plan(path, [], {"SSH_CONNECTION": "10.0.0.9 5000 10.0.0.1 22", "DISPLAY": ":0"})
+    assert far.command == [] and f"scp 10.0.0.1:{path} ." in far.words
+    assert player.plan(path, [], {"DISPLAY": ":0"}, "linux").command == ["xdg-open", path]
+    assert player.plan(path, [], {}, "darwin").command == ["open", path]
+    assert "screens.player" in player.plan(path, [], {}, "linux").words
+    assert "did not start" in player.start(["/nowhere/player", path])
+
+
+async def test_box_leads_to_its_track(home: Path) -> None:
+    async with driven(home) as driver:
+        await driver.open_episode("detections")
+        await driver.press("pagedown", "pagedown")
+        await driver.until(lambda: driver.place.shown._shot == 2 and not driver.place._loading)  # type: ignore[attr-defined]
+        await driver.settled()
+        box = await driver.until(lambda: driver.place.shown.rows.current)  # type: ignore[attr-defined]
+        await driver.press("enter")
+        await driver.until(lambda: driver.place.shown.title == "Tracks" and driver.place.shown.rows.current.track_id == box["track_id"])  # type: ignore[attr-defined]
+        assert box["track_id"] != driver.place.shown.rows.rows[1].track_id  # type: ignore[attr-defined]
+
+
+async def test_place_of_the_voices_says_what_it_waits_for(home: Path) -> None:
+    async with driven(home) as driver:
+        await driver.open_episode("voices")
+        assert "Who speaks is not analysed in this version." in driver.text()
+        assert "filter" not in driver.text().splitlines()[-1]
+        await driver.press("slash")
+        await driver.said("There is no list here")

@@ -107,8 +107,8 @@ def test_decoder_that_does_not_go_on_is_given_up(film: Path, monkeypatch: pytest
     monkeypatch.setattr(file, "_decoded", stuck)
     window = SegmentWindow(0, 0, media.duration_us, media.duration_us)
     seen = 0
-    with pytest.raises(BadMedia, match=r"Decoding .*film\.mp4 was given up: there was no new frame for 1 s"):
-        for _ in file.read(film, media, window, ObserveSettings(every_frame=True), wait_s=1):
+    with pytest.raises(BadMedia, match=r"Decoding .*film\.mp4 was given up: there was no new frame for 8 s"):
+        for _ in file.read(film, media, window, ObserveSettings(every_frame=True), wait_s=8):
             seen += 1
     release.set()
     assert seen == CHUNK  # those made when it got stuck were not yet handed over

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import Conflict, Refused
+from engine.errors import BadInput, Conflict, Refused
 from tests.desk import Bench, Seen
 
 PAT, QUI, AGENT = "person:pat", "person:qui", "agent:bot"
@@ -215,6 +215,27 @@ def test_tracks_taken_out_of_a_cluster_are_somebody_else(bench: Bench) -> None:
     assert sorted(row["seconds"] for row in clusters) == [10.0, 20.0]
     bench.call(PAT, "decision_undo", batch=done["batch"])
     assert bench.who(episode) == ["Ana"] * 3
+
+
+def test_a_cluster_of_many_people_is_taken_apart(bench: Bench) -> None:
+    episode, ana = bench.episode(), bench.person("Ana")
+    bench.run(episode, [Seen(0, 10, 0, ana), Seen(20, 25, 0, ana), Seen(40, 46, 0, ana), Seen(50, 53, 1)])
+    before, cluster = bench.content(), bench.cluster(episode, 0)
+    for wrong in ({}, {"apart": True, "tracks": [str(bench.track(episode, 1))]}):
+        with pytest.raises(BadInput):
+            bench.call(PAT, "cluster_split", cluster_id=cluster, **wrong)
+    told = bench.call(PAT, "cluster_split", cluster_id=cluster, apart=True, dry_run=True)
+    assert told["decisions"] == [] and bench.content() == before
+    done = bench.call(PAT, "cluster_split", cluster_id=cluster, apart=True, rev=0)
+    clusters = bench.call(PAT, "cluster_list", episode=str(episode))["rows"]
+    assert sorted(row["seconds"] for row in clusters) == [3.0, 5.0, 6.0, 10.0]
+    assert bench.who(episode) == ["Ana", "Ana", "Ana", None], "who they are was not said"
+    bench.reopen()
+    assert len(bench.call(PAT, "cluster_list", episode=str(episode))["rows"]) == 4
+    with pytest.raises(BadInput):
+        bench.call(PAT, "cluster_split", cluster_id=cluster, apart=True)
+    bench.call(PAT, "decision_undo", batch=done["batch"])
+    assert bench.content() == before
 
 
 def test_people_merged_in_every_episode_and_taken_apart(bench: Bench) -> None:

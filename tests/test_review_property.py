@@ -119,6 +119,7 @@ class Review:
                 ("track_split", {"track": str(piece.track_id), "at_s": [round((piece.start_us + piece.end_us) / 2e6, 2)]}),
                 ("cluster_merge", {"cluster_id": rng.choice(clusters), "into_cluster_id": rng.choice(clusters), "force": rng.random() < 0.5}),
                 ("cluster_split", {"cluster_id": piece.cluster_id, "tracks": [str(piece.track_id)]}),
+                ("cluster_split", {"cluster_id": rng.choice(clusters), "apart": True}),
                 ("track_lock", {"tracks": [str(piece.track_id)]}),
                 ("track_unlock", {"tracks": [str(piece.track_id)]}),
                 ("person_rename", {"person_id": self.machine[0], "name": rng.choice(("Eve", "Flo"))}),

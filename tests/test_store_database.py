@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -17,6 +19,7 @@ import pytest
 from store import migrations
 from store.database import Database
 from store.errors import Locked, NewerSchema
+from store.journal import Journal
 
 PARAMETERS = {"name": "Ana"}
 
@@ -197,3 +200,38 @@ def test_kill_at_a_commit_point_loses_no_acknowledged_command(tmp_path: Path, po
         assert _add_show(database, "k4", "show-4") == {"show_id": 5}
         assert json.loads(database.rows("SELECT result FROM command WHERE idem_key = 'k4'")[0]["result"]) == {"show_id": 5}
     database.close()
+
+
+class Grudging:
+    """A file on a disk that is nearly full: it takes a few bytes at a time, and then none."""
+
+    def __init__(self, file: Any, room: int) -> None:
+        self._file, self._room = file, room
+
+    def write(self, data: Any) -> int:
+        if not self._room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken: int = self._file.write(data[: min(7, self._room)])
+        self._room -= taken
+        return taken
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def test_journal_on_a_disk_that_fills_up_keeps_whole_lines_and_says_why(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "commands.jsonl")
+    file = journal._file
+    journal._file = Grudging(file, 1000)
+    journal.append({"key": "first"})
+    journal._file = Grudging(file, 10)
+    with pytest.raises(OSError) as full:
+        journal.append({"key": "second"})
+    assert full.value.errno == errno.ENOSPC
+    journal._file = file
+    journal.append({"key": "third"})
+    journal._file = Grudging(file, 5)
+    journal.abort("third")  # no room to say so: the line itself goes
+    journal._file = file
+    assert [line["key"] for line in journal.lines()] == ["first"]
+    journal.close()

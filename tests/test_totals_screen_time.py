@@ -15,12 +15,20 @@ from engine.totals.labels import DECIDED, IDENTITY, Labels, identity
 from engine.totals.screen_time import CO_PRESENCE, SCREEN_TIME, Totals, screen_time
 from tests.synthetic import World, world
 
-SETTINGS = TotalsSettings()
-EXACT = TotalsSettings(draws=50)
-SAMPLING = TotalsSettings(end_steps=1)
-"""The made-up faces are found in every look: sampling is all that hides their ends."""
+USUAL = TotalsSettings()
 
-BY_CHANCE = TotalsSettings(sure_probability=0.98)
+
+def settings_of(**values: float) -> TotalsSettings:
+    """The made-up faces are found in every look and doubted one by one: no slips of detection, no doubt that is one for all."""
+    return USUAL.model_copy(update={"slip_rate": 0.0, "slip_s": 0.0, "missed_rate": 0.0, "shared_doubt": 0.0, **values})
+
+
+SETTINGS = settings_of()
+EXACT = settings_of(draws=50)
+SAMPLING = settings_of(end_steps=1)
+"""Sampling is all that hides the ends."""
+
+BY_CHANCE = settings_of(sure_probability=0.98)
 """Doubtful tracks count by how probable they are."""
 
 
@@ -209,6 +217,55 @@ def test_what_people_decided_is_certain() -> None:
     assert silent.unidentified_s == pytest.approx(every, abs=0.1)
 
 
+def test_what_people_decided_is_as_certain_as_detection_is() -> None:
+    made = whole_shots(5)
+    everything = {track: int(who) for track, who in enumerate(made.person)}
+    labels = labelled(made.person, 0.6, 0.5, everything)
+    full, rows = by_person(screen_time(made.episode, labels, SETTINGS)), by_person(screen_time(made.episode, labels, USUAL))
+    for who, row in rows.items():
+        assert row["visual_s"] == pytest.approx(full[who]["visual_s"], abs=0.02) and row["visual_low_s"] <= row["visual_s"] <= row["visual_high_s"]
+    widths = {who: row["visual_high_s"] - row["visual_low_s"] for who, row in rows.items() if row["tracks"] > 5}
+    assert widths and all(width < 0.15 * full[who]["visual_s"] for who, width in widths.items()) and max(widths.values()) > 0.05
+
+
+def test_somebody_likely_there_has_a_total_without_a_label() -> None:
+    made = whole_shots(5)
+    one, found = int(made.person[0]), by_person(screen_time(made.episode, labelled(made.person), EXACT))
+    mine = [track for track in made.episode.tracks.to_pylist() if made.person[track["track"]] == one]
+
+    def total(chance: float) -> dict[str, float] | None:
+        rows = [(int(who), int(who), 1.0, True) for who in np.unique(made.person) if who != one]
+        rows += [(one, None, 1 - chance, True), (one, 99, chance, False)]
+        whole = labelled(made.person)
+        return by_person(screen_time(made.episode, Labels(whole.membership, table(IDENTITY, rows), whole.decided), SETTINGS)).get(99)
+
+    likely = total(0.5)
+    assert likely is not None and total(0.05) is None
+    assert likely["visual_low_s"] == 0 and likely["visual_high_s"] == pytest.approx(found[one]["visual_s"])
+    assert likely["visual_s"] == pytest.approx(0.5 * found[one]["visual_s"], rel=0.15)
+    assert (likely["tracks"], likely["faces"], likely["confidence"]) == (0, 0, 0)
+    assert (likely["first_us"], likely["last_us"]) == (min(t["start_us"] for t in mine), max(t["end_us"] for t in mine))
+
+
+def test_doubts_that_are_one_for_all_do_not_cancel_out() -> None:
+    made = whole_shots(3)
+    half = np.where(np.arange(len(made.person)) % 2, made.person, made.person + 10)
+    labels = Labels(
+        table(MEMBERSHIP, [(track, int(k), 1.0) for track, k in enumerate(half)]),
+        table(IDENTITY, [(int(k), int(k) % 10, 0.7, True) for k in np.unique(half)]),
+        table(DECIDED, []),
+    )
+
+    def of(shared: float) -> tuple[float, float]:
+        settings = settings_of(shared_doubt=shared, likely_probability=1.0, draws=2000)
+        rows = by_person(screen_time(made.episode, labels, settings)).values()
+        return sum(row["visual_s"] for row in rows), float(np.mean([row["visual_low_s"] > 0 for row in rows]))
+
+    alone, together = of(0.0), of(0.9)
+    assert together[0] == pytest.approx(alone[0], rel=0.05), "the expectation is what it was"
+    assert together[1] <= alone[1]
+
+
 def test_unidentified_faces_are_company() -> None:
     made = whole_shots(6)
     one = int(made.person[0])
@@ -221,7 +278,7 @@ def test_unidentified_faces_are_company() -> None:
 def test_gaps_close_inside_shots_only_and_up_to_the_setting() -> None:
     made = world(7, turns=0.8)
     for gap_s in (0.0, 0.5, 1.6):
-        settings = TotalsSettings(gap_s=gap_s)
+        settings = settings_of(gap_s=gap_s)
         labels = labelled(made.person)
         for who, seen in tracked(made.episode, made.person, round(gap_s * 1e6)).items():
             found = explain(made.episode, labels, who, settings)
@@ -235,7 +292,7 @@ def test_equal_seeds_give_equal_totals_and_others_nearly() -> None:
     labels = labelled(made.person, 0.9)
     first, again = screen_time(made.episode, labels, SETTINGS), screen_time(made.episode, labels, SETTINGS)
     assert first.screen_time.equals(again.screen_time) and first.co_presence.equals(again.co_presence)
-    other = by_person(screen_time(made.episode, labels, TotalsSettings(seed=7)))
+    other = by_person(screen_time(made.episode, labels, settings_of(seed=7)))
     for who, row in by_person(first).items():
         assert row["visual_s"] == pytest.approx(other[who]["visual_s"], rel=0.03, abs=0.3)
         assert row["visual_s"] != other[who]["visual_s"]
@@ -261,7 +318,7 @@ def test_faces_hard_to_see_leave_looser_ends() -> None:
         return sum(row["visual_high_s"] - row["visual_low_s"] for row in rows)
 
     assert width(episode, SETTINGS) > 1.8 * width(made.episode, SETTINGS)
-    assert width(episode, TotalsSettings(loose_end=0)) == pytest.approx(width(made.episode, SETTINGS))
+    assert width(episode, settings_of(loose_end=0)) == pytest.approx(width(made.episode, SETTINGS))
 
 
 def test_an_explanation_adds_up() -> None:
@@ -271,7 +328,7 @@ def test_an_explanation_adds_up() -> None:
     rows = [(track, int(who), float(rng.choice([0.7, 0.9, 1.0]))) for track, who in enumerate(made.person)]
     rows += [(track, int(who + 1) % 6, 0.08) for track, who in enumerate(made.person) if rows[track][2] == 0.9 and (who + 1) % 6 in made.person]
     labels = Labels(table(MEMBERSHIP, rows), labels.identity, table(DECIDED, [(0, int(made.person[0]))]))
-    totals = by_person(screen_time(made.episode, labels, TotalsSettings(draws=4000)))
+    totals = by_person(screen_time(made.episode, labels, settings_of(draws=4000)))
     for who, row in totals.items():
         found = explain(made.episode, labels, who, SETTINGS)
         stretches, tracks = found.stretches.to_pylist(), found.tracks.to_pylist()

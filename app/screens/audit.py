@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from app import verbs
+from app.latest import latest
 from app.paint import Line, clean, fit, wrap
 from app.screens.base import Place, bindings
 from app.widgets.panel import Panel
@@ -70,7 +71,7 @@ class Audit(Place):
 
     @on(Rows.NearEnd)
     def _near_end(self) -> None:
-        self.run_worker(self._read_on(), group="more", exclusive=True, exit_on_error=False)
+        latest(self, "more", self._read_on)
 
     async def _read_on(self) -> None:
         if self._cursor is None:

@@ -146,6 +146,9 @@ class Place(Screen[Any]):
             while True:
                 self._again = False
                 try:
+                    if self.failed is not None:
+                        for rows in self.query(Rows):
+                            rows.advice = ""
                     await self.fetch()
                     self.failed = None
                 except RollcallError as error:
@@ -153,7 +156,7 @@ class Place(Screen[Any]):
                         self.rollcall.complain(error)
                     self.failed = error
                     for rows in self.query(Rows):
-                        rows.empty = [(clean(error), "bad")]
+                        rows.empty, rows.advice = [("this could not be read", "bad")], clean(error)
                         rows.redraw()
                 self._loaded = True
                 self.chrome()
@@ -197,7 +200,8 @@ class Place(Screen[Any]):
         shown = [action for action in self.rollcall.keys.of(*self.places) if action.hint and not self._moot(action)]
         order = [place for place in self.places if place != "list"]
         rank = {place: n for n, place in enumerate([*order, "list", "everywhere"])}
-        every = [action for action in self.rollcall.keys.of("everywhere") if action.hint]
+        told = {action.hint for action in shown}
+        every = [action for action in self.rollcall.keys.of("everywhere") if action.hint and action.hint not in told]
         return sorted([*shown, *every], key=lambda action: rank[action.place])
 
     def reason(self, action: Action) -> str | None:
@@ -211,7 +215,7 @@ class Place(Screen[Any]):
 
     def _moot(self, action: Action) -> bool:
         """Whether an action of lists has no list to work on, or marks where nothing is done to all marked."""
-        if action.place != "list" or not self.composed:
+        if action.id not in ("list.open", "list.filter", "list.mark", "list.mark_all") or not self.composed:
             return False
         if action.verb == "filter":
             return self.filtered() is None

@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from app import verbs
+from app.latest import latest
 from app.paint import Line, clean, clock, fit, right, spread
 from app.pictures import blocks, boxed, fitted, scaled
 from app.screens.base import bindings
@@ -178,7 +179,7 @@ class Detections(Tab):
 
     def _go(self, by: int, *, last: bool = False) -> None:
         self._shot = max(0, min(self._shot + by, len(self._shots) - 1))
-        self.run_worker(self._read_shot(last=last), group="shot", exclusive=True, exit_on_error=False)
+        latest(self, "shot", self._read_shot, last=last)
 
     def do_less(self) -> None:
         self._turn(-STEP)

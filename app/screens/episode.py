@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 
 from app import verbs
 from app.keys import Action
+from app.latest import latest
 from app.link import News
 from app.paint import Line, clean, span
 from app.screens.base import Place, bindings
@@ -104,7 +105,7 @@ class Episode(Place):
     def show_track(self, track_id: int, t_us: int) -> None:
         """Show the tracks with the cursor on one of them."""
         self.action_show("tracks")
-        self.run_worker(self.query_one(Tracks).find(track_id, t_us), group="find", exclusive=True, exit_on_error=False)
+        latest(self, "find", self.query_one(Tracks).find, track_id, t_us)
 
     # reading
 

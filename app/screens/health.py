@@ -80,7 +80,8 @@ class Health(Place):
             ("workspace", fit_path(found["home"], width - 14)),
             ("store", f"{size(found['database_bytes'])} library, {size(found['artefact_bytes'])} stage results, {size(found['free_bytes'])} free"),
             ("holds", f"{', '.join(held)}, {_counted(found['jobs_unfinished'], 'jobs')} unfinished"),
-            ("models", ", ".join(f"{name} {_short(given)}" for name, given in chosen.items())),
+            ("models", ", ".join(f"{name} {_short(given)}" for name, given in chosen.items() if name not in ("why", "better"))),
+            *(("", str(chosen[name])) for name in ("why", "better") if chosen.get(name)),
         ]
         lines: list[Line] = [[], *self._alerts(width), []]
         for name, text in facts:

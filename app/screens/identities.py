@@ -12,6 +12,7 @@ from textual.widget import Widget
 from app import facing, verbs
 from app.facing import Target, known
 from app.keys import Action
+from app.latest import latest
 from app.paint import Line, clean, clock, fit, percent, right, span
 from app.screens.faced import Faced
 from app.widgets.faces import Faces
@@ -74,7 +75,7 @@ class Identities(Faced):
     @on(Rows.Moved)
     def _moved(self, event: Rows.Moved) -> None:
         if event.row:
-            self.run_worker(self._read(event.row["cluster_id"]), group="cluster", exclusive=True, exit_on_error=False)
+            latest(self, "cluster", self._read, event.row["cluster_id"])
 
     @on(Faces.Moved)
     def _face_moved(self) -> None:

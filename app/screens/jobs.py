@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from app import verbs
+from app.latest import latest
 from app.link import News
 from app.paint import Line, clean, fit, meter, right, span, wrap
 from app.screens.base import Place, bindings
@@ -76,7 +77,7 @@ class Jobs(Place):
     @on(Rows.Moved)
     def _moved(self, event: Rows.Moved) -> None:
         if event.row and event.row["job_id"] not in self._log:
-            self.run_worker(self._read_log(event.row["job_id"]), group="log", exclusive=True, exit_on_error=False)
+            latest(self, "log", self._read_log, event.row["job_id"])
         self.log_panel.redraw()
         self.chrome()
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 
 from app import verbs
+from app.latest import latest
 from app.paint import Line, clock, span
 from app.pictures import Picture, read
 from app.screens.base import Place, bindings
@@ -107,13 +108,13 @@ class Moment(Place):
     def _go(self, by: int) -> None:
         self.player.stop()
         self.t_us = max(0, self.t_us + by)
-        self.run_worker(self._look(), group="look", exclusive=True, exit_on_error=False)
+        latest(self, "look", self._look)
 
     def do_play(self) -> None:
         if self.player.playing:
             self.player.stop()
         else:
-            self.run_worker(self._play(), group="play", exclusive=True, exit_on_error=False)
+            latest(self, "play", self._play)
 
     async def _play(self) -> None:
         low, high = max(0, self.start_us - AROUND_US // 3), self.end_us + AROUND_US // 3

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from app import facing, verbs
+from app.latest import latest
 from app.link import News
 from app.paint import Line, clean, fit, interval, right, span
 from app.screens.base import Place, bindings
@@ -87,7 +88,7 @@ class People(Place):
         person = self._person()
         self.panel.redraw()
         if person is not None and person["person_id"] not in self._cards:
-            self.run_worker(self._read(person["person_id"]), group="card", exclusive=True, exit_on_error=False)
+            latest(self, "card", self._read, person["person_id"])
 
     async def _read(self, person_id: int) -> None:
         found = await verbs.asked(self.rollcall, "person_show", person_id=person_id)

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from app import verbs
+from app.latest import latest
 from app.paint import BAR, Line, clean, clock, fit, interval, right, runs, span, spread
 from app.screens.base import bindings
 from app.screens.tab import Tab
@@ -63,7 +64,7 @@ class Results(Tab):
         self.person.redraw()
         self.episode.chrome()
         if event.row and event.row["person_id"] not in self._explained:
-            self.run_worker(self._explain(event.row["person_id"]), group="explain", exclusive=True, exit_on_error=False)
+            latest(self, "explain", self._explain, event.row["person_id"])
 
     async def _explain(self, person_id: int) -> None:
         found = await verbs.asked(self.rollcall, "totals_explain", episode=self.episode.reference, person_id=person_id)

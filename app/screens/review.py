@@ -10,6 +10,8 @@ from textual.containers import Horizontal, Vertical
 
 from app import facing, verbs
 from app.facing import Target
+from app.keys import Action
+from app.latest import latest
 from app.link import News
 from app.paint import BAR, Line, clean, clock, fit, meter, percent, right, runs, span, spread, wrap
 from app.pictures import read
@@ -117,6 +119,7 @@ class Review(Place):
                 found = await self.rollcall.link.ask("track_show", track_id=int(ref.partition("@")[0]))
                 self._tracks[ref] = piece(found, ref)
         self._redraw()
+        self.catch_up()
 
     async def _read_episode(self, episode_id: int) -> None:
         if episode_id not in self._episodes:
@@ -276,6 +279,12 @@ class Review(Place):
         unit, target = self._unit(), self.aimed()
         known = {"episode": str(self.item["episode_id"]), "item": self.item["item"], "tracks": target.tracks, "rev": self.item["rev"]}
         return {**known, "cluster_id": unit["cluster_id"] if unit else None, "leave_out": sorted(self.faces.marked)}
+
+    def ready(self, action: Action) -> bool:
+        """A yes to a label waits until it has been read whose label that is."""
+        unit = self._unit() if action.id == "review.accept" else None
+        unread = unit is not None and unit["proposed"] is None and unit["shown"][0] not in self._tracks
+        return super().ready(action) and not unread
 
     def why_not(self, action: str) -> str | None:
         if not action.startswith("review."):
@@ -472,7 +481,7 @@ class Review(Place):
         if track is not None and self.item is not None:
             self.player.show(None, "fetching the stretch")
             self.query_one("#stage").add_class("playing")
-            self.run_worker(self._play(str(self.item["episode_id"]), track), group="play", exclusive=True, exit_on_error=False)
+            latest(self, "play", self._play, str(self.item["episode_id"]), track)
 
     async def _play(self, episode: str, track: dict[str, Any]) -> None:
         low, high = max(0, track["start_us"] - MARGIN_US), track["end_us"] + MARGIN_US

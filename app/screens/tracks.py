@@ -14,6 +14,7 @@ from textual.widget import Widget
 from app import facing, verbs
 from app.facing import Target, known
 from app.keys import Action
+from app.latest import latest
 from app.paint import BAR, Line, clean, clock, fit, percent, right, span, spread
 from app.screens.base import MANY
 from app.screens.faced import Faced
@@ -225,7 +226,7 @@ class Tracks(Faced):
         self.panel.redraw()
         row = event.row
         if isinstance(row, Track) and row.cluster_id not in self._candidates:
-            self.run_worker(self._read_candidates(row.cluster_id), group="candidates", exclusive=True, exit_on_error=False)
+            latest(self, "candidates", self._read_candidates, row.cluster_id)
 
     async def _read_candidates(self, cluster_id: int) -> None:
         await asyncio.sleep(RESTS_S)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from app.keys import Action, first
-from app.paint import Line, clean, wide
+from app.paint import Line, clean, fit, wide
 from app.widgets.panel import Panel
 
 if TYPE_CHECKING:
     from app.app import RollcallApp
     from app.screens.base import Place
 
+
+LEAST = 8
+"""Cells in which it can still be told who changed something."""
 
 Text = tuple[str, str] | tuple[str, str, str]
 
@@ -31,14 +35,17 @@ class Header(Panel):
         for crumb in place.crumbs():
             crumbs += [(" › ", "faint"), (clean(crumb), "text")]
         right: list[tuple[str, str]] = []
-        if app.rumour and width >= 100:
-            right += [(app.rumour, "dim"), ("   ", "dim")]
         if app.running:
             right += [(app.running, "accent"), ("   ", "dim")]
         right += [("● ", "good"), ("live", "dim")] if app.state == "live" else [("○ ", "bad"), (app.trouble_word(), "bad")]
         right += [("   ", "dim"), (clean(app.link.actor.partition(":")[2]), "dim"), (" ", "dim")]
-        used = sum(wide(text) for text, _ in right)
         left: list[Text] = [(" ", "text"), *crumbs]
+        used = sum(wide(text) for text, _ in right)
+        room = width - used - sum(wide(piece[0]) for piece in left) - 4
+        if app.rumour and room >= LEAST and time.monotonic() < app.rumour_ends:
+            rumour = fit(app.rumour, min(room, wide(app.rumour)))
+            right = [(rumour, "accent"), ("   ", "dim"), *right]
+            used += wide(rumour) + 3
         room = width - used - 1
         taken = 0
         cut: list[Text] = []

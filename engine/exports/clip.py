@@ -33,6 +33,7 @@ def write(path: Path, source: Path, media: MediaInfo, start_us: int, end_us: int
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         picture: Any = container.add_stream("libx264" if "libx264" in av.codecs_available else "mpeg4", rate=media.fps)
         picture.width, picture.height, picture.pix_fmt = media.width & ~1, media.height & ~1, "yuv420p"
+        picture.codec_context.thread_count = 1  # the engine answers others meanwhile
         picture.time_base = picture.codec_context.time_base = _TICK
         if picture.codec_context.name == "libx264":
             picture.options = {"crf": "18", "preset": "veryfast", "bf": "0"}  # frames coded out of order would bend the length of the file
