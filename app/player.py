@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +36,8 @@ def plan(path: str, play: list[str], environment: Mapping[str, str] = os.environ
 def start(command: list[str]) -> str:
     """Run a player beside the screens, with nothing of its own on the terminal; returns what was wrong, in words."""
     try:
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+        os.posix_spawnp(command[0], command, os.environ, file_actions=nothing, setsid=True)
     except OSError as error:
         return f"{command[0]} did not start ({error.strerror}); screens.player sets which player is used."
     return ""
