@@ -342,8 +342,15 @@ def matched_seconds(database: Database, one: int, other: int) -> dict[str, float
 
 
 def posteriors(database: Database, run_id: int, cluster_id: int) -> list[dict[str, Any]]:
-    """Who a cluster may be, most probable first; person_id None stands for none of the people known."""
-    return database.rows(
+    """Who a cluster may be, most probable first; person_id None stands for none of the people known. One decided as a whole is that person."""
+    decided = database.rows(
+        """SELECT person_id, p.called AS person, 1.0 AS probability, NULL AS similarity FROM (
+             SELECT any_value(person_id) AS person_id FROM assignment WHERE run_id = ? AND cluster_id = ?
+             HAVING bool_and(label_source <> 'machine' AND NOT excluded AND person_id IS NOT NULL) AND count(DISTINCT person_id) = 1
+           ) JOIN called p USING (person_id)""",
+        [run_id, cluster_id],
+    )
+    return decided or database.rows(
         """SELECT o.person_id, p.called AS person, o.probability, o.similarity
            FROM posterior o LEFT JOIN called p USING (person_id)
            WHERE o.run_id = ? AND o.cluster_id = ? ORDER BY o.probability DESC, o.person_id""",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,6 +130,33 @@ def test_8_merged_clusters_are_one_person_and_come_apart_exactly(bench: Bench) -
     bench.call(PAT, "analysis_activate", episode=str(episode), run_id=first)
     bench.call(PAT, "decision_undo", batch=done["batch"])
     assert bench.content() == before
+
+
+def test_merged_clusters_are_not_asked_about_again_and_say_who_they_are(bench: Bench) -> None:
+    episode, dee, unknown = bench.episode(), bench.person("Dee"), bench.person(None)
+    bench.run(episode, [Seen(0, 10, 6, dee), Seen(20, 30, 7, unknown)])
+    into, other = bench.cluster(episode, 6), bench.cluster(episode, 7)
+    spans = [[bench.track(episode, number), number * 20_000_000, number * 20_000_000 + 10_000_000] for number in (0, 1)]
+    unit = {
+        "kind": "disagreement",
+        "targets": spans,
+        "shown": spans,
+        "whole_cluster": False,
+        "proposed": unknown,
+        "probability": 0.9,
+        "candidates": [],
+    }
+    unit["candidates"] = []
+    with bench.engine.database.write() as transaction:
+        run = {"run_id": into // 100_000, "episode_id": episode}
+        transaction.insert("queue_item", **run, rank=0, at_risk_s=5.0, item=json.dumps({"id": "abc", "units": [unit]}))
+        for cluster, person in ((into, dee), (other, unknown)):
+            transaction.insert("posterior", **run, cluster_id=cluster, person_id=person, probability=0.9, accepted=True)
+    assert [item["item"] for item in bench.call(PAT, "queue_list", episode=str(episode))["rows"]] == ["abc"]
+    bench.call(PAT, "cluster_merge", cluster_id=other, into_cluster_id=into)
+    assert bench.call(PAT, "queue_list", episode=str(episode))["rows"] == []
+    shown = bench.call(PAT, "cluster_show", cluster_id=into)
+    assert [(one["person"], one["probability"]) for one in shown["candidates"]] == [("Dee", 1.0)]
 
 
 def test_merge_of_two_seen_in_one_frame_is_refused_unless_forced(bench: Bench) -> None:

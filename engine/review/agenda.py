@@ -121,7 +121,9 @@ def _open(spans: list[Span], state: EpisodeState, snoozed: set[tuple[int, int]],
         for piece in state.pieces.get(track_id, ()):
             asked = (piece.start_us, piece.end_us) == (start_us, end_us) and (track_id, start_us) not in snoozed
             settled = (piece.level in ("track", "frames") and kind != "mixed") or piece.excluded or piece.locked
-            if asked and not settled and not (kind in ("name", "suggestion") and piece.decision_id is not None):
+            # Two clusters are joined by somebody who knows that the evidence did not join them: it is no news that it speaks against it.
+            joined = piece.method == "merge" and kind != "mixed"
+            if asked and not settled and not joined and not (kind in ("name", "suggestion") and piece.decision_id is not None):
                 found.append(piece)
     return tuple(found)
 

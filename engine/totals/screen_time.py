@@ -163,8 +163,8 @@ def _facts(episode: Episode, labels: Labels, called: NDArray[np.int32], shown: N
     for place in np.flatnonzero(last == 0):
         theirs = chances[:, shown[place]]
         likeliest = np.flatnonzero((theirs > 0) & (theirs >= theirs.max() / 2))
-        if len(likeliest):
-            first[place], last[place] = (tracks["start_us"].to_numpy()[likeliest].min(), tracks["end_us"].to_numpy()[likeliest].max())
+        start_us, end_us = tracks["start_us"].to_numpy()[likeliest], tracks["end_us"].to_numpy()[likeliest]
+        first[place], last[place] = (start_us.min(), end_us.max()) if len(likeliest) else (0, 0)
     chance = chances[mine, called[mine]]
     total = np.bincount(row, weights=length, minlength=len(shown))
     return {
