@@ -42,14 +42,6 @@ def allocate_run(database: Database, episode_id: int, key: str, **values: Any) -
     return run_id
 
 
-def drop_unfinished(database: Database) -> None:
-    """Remove runs that never got to their commit. Nobody ever saw their ids: the newest are given again."""
-    with database.write() as transaction:
-        gone = [row["run_id"] for row in transaction.rows("DELETE FROM run WHERE state = 'loading' RETURNING run_id")]
-        for run_id in sorted(gone, reverse=True):
-            transaction.execute("UPDATE counter SET last = last - 1 WHERE name = 'run' AND last = ?", [run_id])
-
-
 def load_run(transaction: Transaction, run_id: int, episode_id: int, tables: dict[str, pa.Table], unidentified_s: float) -> None:
     """Write a run's tables and make it the active run of its episode, in the transaction given."""
     for name in RESULT_TABLES:

@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from store import results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class Vectors:
                 leftover.unlink(missing_ok=True)
             removed += sum(self._remove(str(orphan["space"]), orphan["run_id"]) for orphan in orphans)
         if orphans:
-            results.drop_unfinished(database)
+            _drop_unfinished(database)
         return removed
 
     def collect(self, database: Database) -> int:
@@ -156,6 +155,14 @@ class Vectors:
             before = int(table.count_rows())
             table.delete(f"run_id = {run_id}")
             return before - int(table.count_rows())
+
+
+def _drop_unfinished(database: Database) -> None:
+    """Remove runs that never got to their commit. Nobody ever saw their ids: the newest are given again."""
+    with database.write() as transaction:
+        gone = [row["run_id"] for row in transaction.rows("DELETE FROM run WHERE state = 'loading' RETURNING run_id")]
+        for run_id in sorted(gone, reverse=True):
+            transaction.execute("UPDATE counter SET last = last - 1 WHERE name = 'run' AND last = ?", [run_id])
 
 
 def _table_name(space: str) -> str:
