@@ -18,7 +18,7 @@ from engine.service import Engine
 from engine.wire import Client
 from store import backups, repair, results
 from store.database import Database
-from tests.desk import Bench
+from tests.desk import Bench, Seen
 from tests.forgettable import NAME, PAT, Workspace
 from tests.traces import traces
 
@@ -184,4 +184,18 @@ def test_run_that_was_never_finished_is_swept_once(tmp_path: Path) -> None:
     bench.engine.vectors.sweep(bench.engine.database)
     assert bench.engine.database.rows("SELECT 1 FROM run") == []
     assert results.allocate_run(bench.engine.database, episode, "key", **facts) == given, "a crash burns no id"
+    bench.close()
+
+
+def test_analysis_shown_again_has_no_labels_of_people_taken_back_meanwhile(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    episode = bench.episode()
+    first = bench.run(episode, [Seen(0, 10, 0), Seen(20, 30, 1)])
+    made = bench.call(PAT, "track_assign", tracks=[str(bench.track(episode, 0))], person="Ana", create=True)
+    bench.run(episode, [Seen(0, 10, 0), Seen(20, 30, 1)])
+    bench.call(PAT, "decision_undo", batch=made["batch"])
+    assert bench.call(PAT, "health_show")["problems"] == []
+    bench.call(PAT, "analysis_activate", episode=str(episode), run_id=first)
+    assert bench.engine.database.rows("SELECT 1 FROM assignment WHERE person_id IS NOT NULL") == []
+    assert bench.call(PAT, "health_show")["problems"] == []
     bench.close()
