@@ -15,6 +15,7 @@ from engine import load, people, pipeline
 from engine.config import Config, Settings, flatten
 from engine.errors import BadMedia, DiskFull, RollcallError
 from engine.models.load import choose
+from engine.review import rerun
 from engine.sources.probe import MediaInfo
 from engine.sources.windows import plan
 from engine.workers import WorkerPool, first_failure, pool_size
@@ -210,9 +211,13 @@ class Analysis:
         )
 
     def _activate(self, run_id: int) -> None:
+        """Show a run that was made before, with every decision taken since."""
+        episode_id = self.episode["episode_id"]
         if self.episode["active_run_id"] != run_id:
             with self.engine.database.write() as transaction:
-                results.activate_run(transaction, self.episode["episode_id"], run_id)
+                results.activate_run(transaction, episode_id, run_id)
+                rerun.apply(self.engine.database, transaction, episode_id, run_id)
+            self.engine.review.forget()
 
 
 def _check_file(episode: dict[str, Any]) -> None:
