@@ -34,6 +34,12 @@ async def _three_analyses(folder: Path) -> None:
             await engine.rest(0)
             assert not _runs(third)
             fourth = await _analysed(engine, added["episode_id"], 5)
+            [track, *_] = (await registry.invoke(engine, "track_list", {"episode": "1"}, actor="person:ana"))["rows"]
+            assign = {"tracks": [track["ref"]], "person": "Ana", "create": True}
+            await registry.invoke(engine, "track_assign", assign, actor="person:ana")
+            await _analysed(engine, added["episode_id"], 2)
+            rows = (await registry.invoke(engine, "track_list", {"episode": "1"}, actor="person:ana"))["rows"]
+            assert "Ana" in {row["person"] for row in rows}, "an analysis made before knows what was decided since"
         assert not _runs(fourth), "none outlives the engine"
     finally:
         engine.close()
