@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.operations import policy
-from engine.operations.exports import SeasonParams, _write
+from engine.operations.exports import SeasonParams, write_export
 from engine.operations.registry import Context
 from engine.service import Engine
 from store import work
@@ -39,14 +39,14 @@ def put(text: str) -> object:
 
 @pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
 def test_writer_that_fails_midway_leaves_the_file_of_before(context: Context, fault: BaseException) -> None:
-    _write(context, "export_season", SeasonParams(show="x"), "kept.csv", put("before"), FACTS)
+    write_export(context, "export_season", SeasonParams(show="x"), "kept.csv", put("before"), FACTS)
 
     def fails(path: Path) -> int:
         path.write_text("half of it")
         raise fault
 
     with pytest.raises(type(fault)):
-        _write(context, "export_season", SeasonParams(show="x"), "kept.csv", fails, FACTS)
+        write_export(context, "export_season", SeasonParams(show="x"), "kept.csv", fails, FACTS)
     folder = context.engine.exports
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("kept.csv", "before")]
     assert len(work.exports(context.engine.database, None, None, 10)) == 1
@@ -62,7 +62,7 @@ def test_file_has_its_name_only_when_it_is_whole(context: Context) -> None:
                 assert not target.exists()
         return 100
 
-    assert _write(context, "export_season", SeasonParams(show="x"), "slow.csv", slow, FACTS).rows == 100
+    assert write_export(context, "export_season", SeasonParams(show="x"), "slow.csv", slow, FACTS).rows == 100
     assert len(target.read_text().splitlines()) == 100
 
 

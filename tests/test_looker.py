@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def test_look_whose_process_was_killed_is_made_again_and_one_that_crashes_again_
         while not stop.wait(0.005):
             for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
                 for pid in child.read_text().split():
-                    os.kill(int(pid), signal.SIGSEGV)
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGSEGV)
 
     killer = threading.Thread(target=kill_all)
     killer.start()

@@ -13,7 +13,7 @@ from tests.benchmarks.torture import torture
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_acknowledged_decision_is_lost_whatever_happens(tmp_path: Path) -> None:
-    figures = torture(tmp_path, minutes=1.0, seed=7)
+    figures = torture(tmp_path, minutes=0.5, seed=8, least=5)
     assert figures.acknowledged >= 5 and figures.engines >= 2
     assert sum(count for name, count in figures.blows.items() if "nothing" not in name) >= 3
     assert figures.clean(), vars(figures)

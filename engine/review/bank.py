@@ -107,6 +107,7 @@ def add(engine: Engine, aim: Aim, actor: str, person: str, *, create: bool, forc
     vectors = engine.embeddings(state.run_id, sorted(tracks))
     bank = Bank(engine.database, state.show_id, run["space"], calibration_of(run), engine.config.settings)
     taken: list[int] = []
+    reasons: list[str] = []
     for track_id, row in tracks.items():
         why = _elsewhere(desk, aim, track_id, who)
         if why is None and track_id not in vectors:
@@ -117,9 +118,10 @@ def add(engine: Engine, aim: Aim, actor: str, person: str, *, create: bool, forc
         if why is None:
             taken.append(track_id)
         else:
-            plan.notes.append(why)
+            reasons.append(why)
     if not taken:
-        raise Conflict(plan.notes[0], "Nothing was put into the bank.", reasons=plan.notes)
+        raise Conflict(reasons[0], "Nothing was put into the bank.", reasons=reasons)
+    plan.notes += reasons
     _say_whose(plan, aim, actor, who, taken)
     for track_id in taken:
         origin = f"track {track_id} of episode {state.episode_id}"

@@ -85,8 +85,8 @@ def _library(folder: Path, small: bool) -> Iterator[Disk]:
         yield disk
 
 
-def torture(folder: Path, minutes: float, seed: int, *, small: bool = True, say: bool = False) -> Figures:
-    """Run the drill in a folder; returns what happened."""
+def torture(folder: Path, minutes: float, seed: int, *, least: int = 0, small: bool = True, say: bool = False) -> Figures:
+    """Run the drill in a folder for some minutes, and until so many blows were struck; returns what happened."""
     moments = random.Random(seed)
     with _library(folder, small) as disk:
         stop, blows, engine = threading.Event(), Counter[str](), Engine(disk.home)
@@ -97,7 +97,7 @@ def torture(folder: Path, minutes: float, seed: int, *, small: bool = True, say:
         for one in crew:
             one.start()
         end = time.monotonic() + minutes * 60
-        while time.monotonic() < end:
+        while time.monotonic() < end or sum(blows.values()) < least:
             time.sleep(CALM_S if moments.random() < CALM_SHARE else moments.uniform(*PAUSE_S))
             if moments.random() < RECOVERED_SHARE:
                 _wait_for_an_answer(people, end)
