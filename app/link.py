@@ -61,6 +61,7 @@ class Link:
         self.client = Client(home, actor)
         self._on_news = on_news
         self._on_state = on_state
+        self._made: set[int] = set()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="ask")
         self._lock = threading.Lock()
         self._pending: News | None = None
@@ -81,7 +82,19 @@ class Link:
             RollcallError: what the operation raised, or that there is no engine.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: self.client.call(operation, parameters))
+
+        def call(given: dict[str, Any]) -> dict[str, Any]:
+            answer = self.client.call(operation, given)
+            self._made.update(answer.get("decisions") or ())
+            return answer
+
+        try:
+            return await loop.run_in_executor(self._threads, call, parameters)
+        except RollcallError as error:
+            # What was decided here a moment ago is no news, though the rows on the screen are from before it.
+            if not (error.code == "conflict" and error.data.get("alone") and error.data.get("decision") in self._made and "rev" in parameters):
+                raise
+            return await loop.run_in_executor(self._threads, call, {**parameters, "rev": error.data["rev"]})
 
     def listen(self) -> None:
         """Start following events; call it on the event loop."""

@@ -14,6 +14,7 @@ from app import player
 from app.screens.form import completed
 from app.screens.library import Library
 from app.screens.palette import entries, matching
+from engine.errors import RollcallError
 from engine.wire import Client
 from tests.screens import Driver, copied, driven
 
@@ -453,3 +454,21 @@ async def test_place_of_the_voices_says_what_it_waits_for(home: Path) -> None:
         assert "filter" not in driver.text().splitlines()[-1]
         await driver.press("slash")
         await driver.said("There is no list here")
+
+
+async def test_own_decisions_are_no_news_and_those_of_others_are(home: Path) -> None:
+    other = Client(home, "person:other")
+    async with driven(home) as driver:
+        row = (await driver.app.link.ask("track_list", episode="1"))["rows"][0]
+        seen = {"tracks": [row["ref"]], "rev": row["rev"], "create": True}
+        await driver.app.link.ask("track_assign", person="Cy", **seen)
+        await driver.app.link.ask("track_assign", person="Di", **seen)
+        assert other.call("track_list", {"episode": "1"})["rows"][0]["person"] == "Di"
+        other.call("track_assign", {"tracks": [row["ref"]], "person": "Eve", "create": True})
+        with pytest.raises(RollcallError, match="person:other"):
+            await driver.app.link.ask("track_assign", person="Flo", **seen)
+        newest = (await driver.app.link.ask("track_list", episode="1"))["rows"][0]["rev"]
+        await driver.app.link.ask("track_assign", person="Cy", **{**seen, "rev": newest})
+        with pytest.raises(RollcallError):
+            await driver.app.link.ask("track_assign", person="Flo", **seen)
+        assert other.call("track_list", {"episode": "1"})["rows"][0]["person"] == "Cy"

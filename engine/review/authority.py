@@ -27,14 +27,18 @@ def check_rev(desk: Desk, aim: Aim, rev: int | None) -> None:
     """Refuse a change by somebody who has not seen the newest decision about its target (rule 11).
 
     Raises:
-        Conflict: says what changed, by whom and when.
+        Conflict: says what changed, by whom and when; `alone`: everything that was decided there since is by the same actor.
     """
     if rev is None or aim.rev <= rev:
         return
     newest = aim.state.decisions[aim.rev]
     subject = _named(desk, aim, newest)
     hint = f"Look at it again; its rev is {aim.rev} now."
-    raise Conflict(f"{newest.actor} {subject} {ago(newest.logged_at)}.", hint, rev=aim.rev, by=newest.actor, decision=newest.decision_id)
+    touched = aim.state.rules.touched
+    since = {touched.get(cover.decision_id, cover.decision_id) for target in aim.targets for cover in aim.state.covers.get(target.track_id, ())}
+    alone = all(aim.state.decisions[one].actor == newest.actor for one in since if one > rev)
+    said = f"{newest.actor} {subject} {ago(newest.logged_at)}."
+    raise Conflict(said, hint, rev=aim.rev, by=newest.actor, decision=newest.decision_id, alone=alone)
 
 
 def _named(desk: Desk, aim: Aim, decision: Decision) -> str:
