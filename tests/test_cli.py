@@ -170,7 +170,7 @@ def test_person_learnt_in_one_episode_is_found_in_the_next(library: Rollcall, ep
 
 def test_letting_go_of_a_run_leaves_it_running(tmp_path: Path, episodes: list[tuple[Path, dict[str, Any]]]) -> None:
     rollcall = Rollcall(tmp_path)
-    running = rollcall.start("run", str(episodes[0][0]), *EMBEDDED, "--set", "observe.fps=25")
+    running = rollcall.start("run", str(episodes[0][0]), *EMBEDDED, "--set", "observe.fps=25", "--set", "track.picks=32")
     assert running.stderr is not None
     while "observe" not in (line := running.stderr.readline()):
         assert line, "it ended before it told of its progress"
