@@ -124,6 +124,7 @@ def copied(library: Path, folder: Path) -> Path:
 def masked(text: str) -> str:
     """A screen without what differs from run to run: digits, how long work took, the folder, and in lines with bars their lengths."""
     text = re.sub(r"(computed|reused) +\d[\d.]* s\b", r"\1 0 s", text)
+    text = re.sub(r"took \d[\d.]* s *", "took 0 s", text)
     text = re.sub(r"\S*/(home|first\.mp4|second\.mp4)", r"/…/\1", text)
     return "\n".join(_without_bars(re.sub(r"\d", "0", line)) for line in text.split("\n"))
 

@@ -63,6 +63,11 @@ async def moment(driver: Driver) -> None:
     await driver.until(lambda: isinstance(driver.place, Moment) and driver.place.player.frame and driver.place._sheet)
 
 
+async def results(driver: Driver) -> None:
+    await driver.open_episode("results")
+    await driver.until(lambda: "stretches" in driver.text(), "the explanation of a total")
+
+
 async def picking(driver: Driver) -> None:
     await driver.open_episode("identities")
     await driver.press("a")
@@ -71,7 +76,8 @@ async def picking(driver: Driver) -> None:
 
 SCREENS: dict[str, Callable[[Driver], Awaitable[None]]] = {
     "library": library_screen,
-    **{name: tab(name) for name in ("results", "tracks", "identities", "detections")},
+    "results": results,
+    **{name: tab(name) for name in ("tracks", "identities", "detections")},
     **{name: place(name) for name in ("people", "review", "jobs", "audit")},
     "moment": moment,
     "picking": picking,
