@@ -247,13 +247,18 @@ def run(home: Path, beside: Callable[[Daemon], Callable[[], Coroutine[Any, Any, 
             raise unexpected(failure, "the engine", str(home)) from failure
         finally:
             listener.close()
-            path.unlink(missing_ok=True)
+            if not engine.database.lost():
+                path.unlink(missing_ok=True)
     finally:
         _close(engine)
 
 
 def _close(engine: Engine) -> None:
-    """Let the library go; when it was deleted under us there is nothing left to close in order."""
+    """Let the library go. When it was deleted under us, what lies at its paths now is another engine's: closing in order would take that apart."""
+    if engine.database.lost():
+        log.info("the workspace was deleted: ending without closing it")
+        logging.shutdown()
+        os._exit(0)
     try:
         engine.close()
     except (duckdb.Error, OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -286,16 +287,44 @@ def test_engine_asked_to_end_by_a_signal_closes_the_library(client: Client) -> N
     assert not socket_path(client.home).exists()
 
 
+def _gone(pid: int) -> bool:
+    """Whether a process has ended, also when nobody has taken note of it."""
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().split()[2] == "Z"
+
+
+def _wait_gone(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while not _gone(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_workspace_deleted_under_its_engine_is_a_new_one_and_the_old_engine_ends(client: Client) -> None:
     client.call("show_add", {"title": "First"})
     old = client.call("health_show")["pid"]
     shutil.rmtree(client.home)
     client.call("show_add", {"title": "Second"})
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and Path(f"/proc/{old}/stat").exists() and Path(f"/proc/{old}/stat").read_text().split()[2] != "Z":
-        time.sleep(0.05)
-    assert not Path(f"/proc/{old}").exists() or Path(f"/proc/{old}/stat").read_text().split()[2] == "Z"
+    _wait_gone(old)
     client.stop()
+    assert [row["slug"] for row in client.call("show_list")["rows"]] == ["second"]
+
+
+def test_engine_of_a_deleted_workspace_leaves_the_new_one_alone_when_it_ends(client: Client) -> None:
+    client.call("show_add", {"title": "First"})
+    old = client.call("health_show")["pid"]
+    os.kill(old, signal.SIGSTOP)  # it learns of the deletion when another engine is at work there
+    try:
+        shutil.rmtree(client.home)
+        client.call("show_add", {"title": "Second"})
+        new = client.call("health_show")["pid"]
+        held = {path: path.stat().st_ino for path in (socket_path(client.home), client.home / "library.duckdb.wal")}
+    finally:
+        os.kill(old, signal.SIGCONT)
+    _wait_gone(old)
+    assert {path: path.stat().st_ino for path in held} == held
+    assert client.call("health_show")["pid"] == new != old
+    os.kill(new, signal.SIGKILL)
     assert [row["slug"] for row in client.call("show_list")["rows"]] == ["second"]
 
 
