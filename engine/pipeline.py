@@ -84,7 +84,7 @@ def run_key(identify: str, settings: Settings) -> str:
 
 def perform(task: Message, send: Send) -> Message:
     """Do one task in a worker: `segment`, `identify`, `totals`, `faces`, or a look at a media file."""
-    if task["kind"] in ("probe", "stills", "frame"):
+    if "artefacts" not in task:
         from engine.looks import LOOKS
 
         return LOOKS[task["kind"]](task, send)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store import references
+from store import references, results
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -43,12 +43,9 @@ def lost_results(engine: Engine) -> list[str]:
     """One sentence per stage result of an analysis in force that is gone or cannot be read."""
     found = []
     for row in references.active_stages(engine.database):
-        stages = [("identify", row["stages"]["identify"])]
-        for observe, track in row["stages"]["segments"]:
-            stages += [("observe", observe), ("track", track)]
-        for kind, key in stages:
-            folder = engine.artefacts.folder / kind / key[:2] / key
-            if not folder.is_dir():
+        for kind, key in results.stage_results(row["stages"]):
+            folder = engine.artefacts.path(kind, key)
+            if not engine.artefacts.exists(kind, key):
                 found.append(
                     f"The stage result {kind}/{key} of episode {row['episode_id']} is gone. Labels and totals stay; only its vectors do not."
                 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.config import Config
-from store import backups, results, work
+from store import backups, repair, results, work
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -142,6 +142,6 @@ SIZED = ("artefacts", "media", "vectors", "exports", "models", "backups", "journ
 
 def sizes(engine: Engine) -> dict[str, int]:
     """Bytes of each part of the workspace."""
-    write_ahead = engine.database.path.with_name(engine.database.path.name + ".wal")
+    write_ahead = repair.log_of(engine.database.path)
     library = _bytes(engine.database.path) + _bytes(write_ahead)
     return {"library": library, **{name: folder_bytes(engine.home / name) for name in SIZED}}

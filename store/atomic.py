@@ -16,8 +16,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(temporary)
         temporary.replace(target)
         sync_folder(target.parent)
     finally:
@@ -28,6 +27,12 @@ def atomic_write(target: Path, data: bytes) -> None:
     """Write a whole file or nothing."""
     with atomic_path(target) as path:
         path.write_bytes(data)
+
+
+def sync_file(path: Path) -> None:
+    """Make what is in a file durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

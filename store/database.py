@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from store import backups, migrations, repair
-from store.atomic import atomic_path, sync_folder
+from store.atomic import atomic_path, sync_file, sync_folder
 from store.commit_point import commit_point
 from store.errors import Locked
 from store.gate import Gate
@@ -322,7 +322,7 @@ class Database:
         """
         fresh = self.path.with_name("library.rewritten.duckdb")
         fresh.unlink(missing_ok=True)
-        fresh.with_name(fresh.name + ".wal").unlink(missing_ok=True)
+        repair.log_of(fresh).unlink(missing_ok=True)
         with self._writer:
             cursor = self._root.cursor()
             try:
@@ -335,8 +335,7 @@ class Database:
             finally:
                 cursor.close()
             # The new file is open nowhere now, so opening it drops no lock of DuckDB's; the old one must never be opened by other means.
-            with fresh.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(fresh)
             copied(fresh)
             with self._gate.shut():
                 self._swap(fresh)
@@ -369,15 +368,14 @@ class Database:
             shutil.copyfile(source, fresh)
             try:
                 backups.examine(fresh)
-                with fresh.open("rb") as file:
-                    os.fsync(file.fileno())
+                sync_file(fresh)
                 self._swap(fresh, kept)
             finally:
                 fresh.unlink(missing_ok=True)
 
     def _swap(self, fresh: Path, kept: Path | None = None) -> None:
         """Put the new file in the old one's place, which stays as `kept`. A cursor left open would keep the old file in use: all are closed first."""
-        wal = self.path.with_name(self.path.name + ".wal")
+        wal = repair.log_of(self.path)
         try:
             self._root.execute("CHECKPOINT").fetchall()
             self._close_connections()

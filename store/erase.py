@@ -106,17 +106,6 @@ def catalogue(database: Reader) -> list[tuple[str, str]]:
     return found + [(f"the operator {row['actor']}", row["actor"]) for row in actors]
 
 
-def artefact_keys(database: Reader) -> set[tuple[str, str]]:
-    """(kind, key) of every artefact a committed run refers to."""
-    found: set[tuple[str, str]] = set()
-    for row in database.rows("SELECT stages FROM run WHERE state = 'committed'"):
-        stages = json.loads(row["stages"])
-        found.add(("identify", stages.get("identify", "")))
-        for observe, track in stages.get("segments", []):
-            found |= {("observe", observe), ("track", track)}
-    return found
-
-
 def pictures_of(database: Reader, run_id: int, stretches: Iterable[tuple[int, int, int]]) -> set[str]:
     """Pictures of tracks (track_id, start_us, end_us) whose face lies in the stretch."""
     found = set()

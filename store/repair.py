@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 
 from store import backups, migrations
-from store.atomic import atomic_write, sync_folder
+from store.atomic import atomic_write, sync_file, sync_folder
 from store.migrations import Connect
 
 log = logging.getLogger("rollcall.store")
@@ -69,7 +69,7 @@ def _clear(path: Path) -> None:
 
 def _rescue(path: Path, reason: str) -> bool:
     """Put something that opens in the library's place; False when there is nothing."""
-    home, wal = path.parent, _log_of(path)
+    home, wal = path.parent, log_of(path)
     log.error("%s is damaged: %s", path, reason)
     for left in (home / "tmp").glob("job-*"):
         shutil.rmtree(left, ignore_errors=True)  # copies of repairs that were killed would fill the disk
@@ -83,9 +83,9 @@ def _rescue(path: Path, reason: str) -> bool:
         atomic_write(damaged.with_name(damaged.name + ".txt"), said.encode() + b"\n")
         os.link(path, damaged)
         if wal.exists():
-            os.link(wal, _log_of(damaged))
+            os.link(wal, log_of(damaged))
         # Killed between the two, the next start finds a library that is damaged still, or whole; either way the journal knows the rest.
-        _put(_log_of(copy), wal)
+        _put(log_of(copy), wal)
         _put(copy, path)
         sync_folder(home)
     log.warning("%s", said)
@@ -97,8 +97,7 @@ def _put(copy: Path, target: Path) -> None:
     if not copy.exists():
         target.unlink(missing_ok=True)
         return
-    with copy.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(copy)
     copy.replace(target)
 
 
@@ -106,8 +105,8 @@ def _mended(path: Path, scratch: Path) -> tuple[Path, str] | None:
     """A mended copy that can be read from end to end, and what was done to it; None when it cannot be mended."""
     copy, done = scratch / "library.duckdb", []
     shutil.copyfile(path, copy)
-    if _log_of(path).exists():
-        shutil.copyfile(_log_of(path), _log_of(copy))
+    if log_of(path).exists():
+        shutil.copyfile(log_of(path), log_of(copy))
     for _ in range(MOST_STEPS):
         try:
             backups.examine(copy)
@@ -123,7 +122,7 @@ def _mended(path: Path, scratch: Path) -> tuple[Path, str] | None:
 
 def _mend(copy: Path, reason: str) -> str | None:
     """Do away with one damage; returns what was done, None when nothing can be."""
-    wal = _log_of(copy)
+    wal = log_of(copy)
     if torn := TORN.search(reason):
         _seal(copy, int(torn[1]))
         return f"The torn block at {torn[1]} was sealed again with what it held before."
@@ -161,5 +160,6 @@ def _from_backup(home: Path, scratch: Path) -> tuple[Path, str] | None:
     return None
 
 
-def _log_of(path: Path) -> Path:
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a library."""
     return path.with_name(path.name + ".wal")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from store.commit_point import commit_point
 from store.database import Database, Reader, Transaction, now
+
+Stage = Literal["observe", "track", "identify"]
 
 RESULT_TABLES = (
     "segment",
@@ -336,7 +338,7 @@ def matched_seconds(database: Database, one: int, other: int) -> dict[str, float
 def posteriors(database: Database, run_id: int, cluster_id: int) -> list[dict[str, Any]]:
     """Who a cluster may be, most probable first; person_id None stands for none of the people known. One decided as a whole is that person."""
     decided = database.rows(
-        """SELECT person_id, p.called AS person, 1.0 AS probability, NULL AS similarity FROM (
+        """SELECT person_id, p.called AS person, 1.0::DOUBLE AS probability, NULL AS similarity FROM (
              SELECT any_value(person_id) AS person_id FROM assignment WHERE run_id = ? AND cluster_id = ?
              HAVING bool_and(label_source <> 'machine' AND NOT excluded AND person_id IS NOT NULL) AND count(DISTINCT person_id) = 1
            ) JOIN called p USING (person_id)""",
@@ -469,15 +471,18 @@ def pictures_of_episode(database: Database, episode_id: int) -> set[str]:
     return {row["chip"] for row in database.rows("SELECT DISTINCT chip FROM track WHERE episode_id = ? AND chip IS NOT NULL", [episode_id])}
 
 
-def artefacts_in_use(database: Database) -> set[tuple[str, str]]:
-    """(kind, key) of all stage results committed runs were made of."""
-    found: set[tuple[str, str]] = set()
-    for row in database.rows("SELECT stages FROM run WHERE state = 'committed'"):
-        stages = json.loads(row["stages"])
-        found.add(("identify", stages["identify"]))
-        for observe_key, track_key in stages["segments"]:
-            found |= {("observe", observe_key), ("track", track_key)}
+def stage_results(stages: dict[str, Any]) -> list[tuple[Stage, str]]:
+    """(kind, key) of the stage results a run was made of."""
+    found: list[tuple[Stage, str]] = [("identify", stages["identify"])]
+    for observe_key, track_key in stages["segments"]:
+        found += [("observe", observe_key), ("track", track_key)]
     return found
+
+
+def artefacts_in_use(database: Reader) -> set[tuple[Stage, str]]:
+    """(kind, key) of all stage results committed runs were made of."""
+    rows = database.rows("SELECT stages FROM run WHERE state = 'committed'")
+    return {found for row in rows for found in stage_results(json.loads(row["stages"]))}
 
 
 def remove_episode(transaction: Transaction, episode_id: int) -> None:

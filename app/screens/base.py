@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
-from textual.widget import Widget
 
 from app.keys import Action, fixed
 from app.link import FLUSH_EVERY_S, News
@@ -283,8 +282,3 @@ class Place(Screen[Any]):
                 rows.redraw()
                 return True
         return False
-
-    def first_focus(self, widget: Widget) -> None:
-        """Give a widget the keys when nothing has them."""
-        if self.focused is None:
-            widget.focus()

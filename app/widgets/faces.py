@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from app.paint import Ink, Line, clean, fit
+from app.paint import Ink, Line, clean
 from app.pictures import Pictures
 
 SIZES = ((24, 12), (20, 10), (16, 8), (12, 6))
@@ -215,8 +215,3 @@ class Faces(Widget, can_focus=True):
             self._move(index)
             if again:
                 self.do_open()
-
-
-def captioned(name: str, ink: str, width: int = 30) -> Line:
-    """A caption of one word."""
-    return [(fit(clean(name), width), ink)]

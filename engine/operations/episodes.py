@@ -263,10 +263,8 @@ def episode_remove(context: Context, p: EpisodeRefPositional) -> EpisodeRow:
 
 def _remove_artefacts(artefacts: Artefacts, stages: dict[str, Any]) -> None:
     """The stage results of one run; no other episode can share them, since they are keyed by what is in its file."""
-    artefacts.remove("identify", stages["identify"])
-    for observe_key, track_key in stages["segments"]:
-        artefacts.remove("observe", observe_key)
-        artefacts.remove("track", track_key)
+    for kind, key in results.stage_results(stages):
+        artefacts.remove(kind, key)
 
 
 def _row(episode: dict[str, Any]) -> EpisodeRow:

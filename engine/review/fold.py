@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.review.decision import LABELS, Cover, Decision, strength
 
@@ -52,19 +52,6 @@ class Piece(NamedTuple):
         return (self.end_us - self.start_us) / 1e6
 
 
-class Label(NamedTuple):
-    """Who a stretch is, and by what."""
-
-    person_id: int | None
-    excluded: bool
-    label_source: str
-    level: str
-    method: str
-    score: float
-    threshold: float
-    decision_id: int | None
-
-
 @dataclass(frozen=True)
 class Rulebook:
     """What a fold needs beside covers: every decision by id, those taken back, the newest that touched what one decided (itself, undo, redo), who
@@ -91,7 +78,7 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
         covers: of all decisions, also those taken back: they count for `rev` alone.
     """
     if not covers:
-        return (_made(track, track.start_us, track.end_us, track.cluster_id, _machine(track, rules), False, 0, frozenset()),)
+        return (_machine(track, track.start_us, track.end_us, rules),)
     standing = [cover for cover in covers if cover.decision_id not in rules.voided]
     if all(cover.start_us <= track.start_us and cover.end_us >= track.end_us for cover in standing):
         return (_piece(track, track.start_us, track.end_us, standing, _rev(track.start_us, track.end_us, covers, rules), rules),)
@@ -107,16 +94,10 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
     return tuple(pieces)
 
 
-def _made(track: MachineTrack, start_us: int, end_us: int, cluster_id: int, label: Label, locked: bool, rev: int, rejected: frozenset[int]) -> Piece:
-    person, excluded, source, level, method, score, threshold, decision = label
-    return Piece(
-        track.track_id, start_us, end_us, cluster_id, person, excluded, source, level, method, score, threshold, locked, decision, rev, rejected
-    )
-
-
-def _machine(track: MachineTrack, rules: Rulebook) -> Label:
-    """What the machine called a track."""
-    return Label(rules.person(track.person_id), False, "machine", "machine", track.method, track.score, track.threshold, None)
+def _machine(track: MachineTrack, start_us: int, end_us: int, rules: Rulebook) -> Piece:
+    """A stretch as the machine labelled its track."""
+    person, said = rules.person(track.person_id), (track.method, track.score, track.threshold)
+    return Piece(track.track_id, start_us, end_us, track.cluster_id, person, False, "machine", "machine", *said, False, None, 0)
 
 
 def _same(one: Piece, other: Piece) -> bool:
@@ -147,15 +128,16 @@ def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover],
     elif lock is not None and locked:
         label = _pinned(lock, next(c for d, c in active if d is lock), rules)
     else:
-        label = _machine(track, rules)
+        label = {}
     refused = frozenset(
         person
         for reject in rejects
         if (person := rules.person(reject.person_id)) is not None and not (winner is not None and _overruled(reject, winner[1], rules))
     )
-    if winner is None and label.person_id in refused:
-        label = label._replace(person_id=None, method="rejected")
-    return _made(track, start_us, end_us, _cluster(track, active, rules), label, locked, rev, refused)
+    piece = _machine(track, start_us, end_us, rules)
+    if winner is None and label.get("person_id", piece.person_id) in refused:
+        label |= {"person_id": None, "method": "rejected"}
+    return piece._replace(cluster_id=_cluster(track, active, rules), locked=locked, rev=rev, rejected=refused, **label)
 
 
 def _rejected(label: Decision, rejects: list[Decision], rules: Rulebook) -> bool:
@@ -172,19 +154,22 @@ def _overruled(reject: Decision, label: Decision, rules: Rulebook) -> bool:
     return label.verb != "exclude" and rules.person(label.person_id) == rules.person(reject.person_id)
 
 
-def _labelled(decision: Decision, level: str, rules: Rulebook) -> Label:
-    """What a decision says."""
+def _labelled(decision: Decision, level: str, rules: Rulebook) -> dict[str, Any]:
+    """What a decision makes of a piece."""
     excluded = decision.verb == "exclude"
-    person = None if excluded else rules.person(decision.person_id)
-    method = decision.verb if decision.direct else decision.source
-    return Label(person, excluded, decision.actor.partition(":")[0], level, method, 1.0, 0.0, decision.decision_id)
+    person, method = None if excluded else rules.person(decision.person_id), decision.verb if decision.direct else decision.source
+    return {"person_id": person, "excluded": excluded, "method": method, **_decided(decision, level)}
 
 
-def _pinned(lock: Decision, cover: Cover, rules: Rulebook) -> Label:
-    """The label there was when it was locked: the machine does not change it (rule 2)."""
+def _pinned(lock: Decision, cover: Cover, rules: Rulebook) -> dict[str, Any]:
+    """What a lock makes of a piece: it is as it was then, and the machine does not change it (rule 2)."""
     pinned = lock.parameters["labels"][cover.number]
-    person = rules.person(pinned["person_id"])
-    return Label(person, pinned["excluded"], lock.actor.partition(":")[0], cover.level, "lock", 1.0, 0.0, lock.decision_id)
+    return {"person_id": rules.person(pinned["person_id"]), "excluded": pinned["excluded"], "method": "lock", **_decided(lock, cover.level)}
+
+
+def _decided(decision: Decision, level: str) -> dict[str, Any]:
+    source = decision.actor.partition(":")[0]
+    return {"label_source": source, "level": level, "score": 1.0, "threshold": 0.0, "decision_id": decision.decision_id}
 
 
 def _cluster(track: MachineTrack, active: list[tuple[Decision, Cover]], rules: Rulebook) -> int:

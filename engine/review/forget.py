@@ -19,7 +19,7 @@ from engine.review.decision import LABELS, Cover
 from engine.review.forget_plan import Going, holds
 from engine.review.scrub import Scrub
 from engine.review.state import coverage, covers_of
-from store import decisions, erase, repair, results, work
+from store import backups, decisions, erase, repair, results, work
 from store.atomic import atomic_path
 from store.commit_point import commit_point
 from store.database import Reader, Transaction
@@ -82,7 +82,7 @@ def complete(engine: Engine, going: Going) -> dict[str, Any]:
         engine.vectors.sweep(engine.database)
         engine.vectors.erase(going.vector_ids(engine))
         commit_point("forget.vectors")
-        backup = engine.home / "backups" / f"library-forgotten-{datetime.fromisoformat(going.at):%Y%m%dT%H%M%S}.duckdb"
+        backup = backups.folder(engine.home) / f"library-forgotten-{datetime.fromisoformat(going.at):%Y%m%dT%H%M%S}.duckdb"
         engine.database.rewrite(lambda fresh: _back_up(fresh, backup))
         covered, labels = _others_on_them(engine.database, going)
         cut = {anchor: spans for anchor, spans in covered.items() if anchor[0] in labels}
@@ -235,7 +235,7 @@ def _files(engine: Engine, going: Going, backup: Path) -> None:
         engine.media.remove(name)
     for name in going.exports:
         (engine.exports / name).unlink(missing_ok=True)
-    for path in sorted((engine.home / "backups").glob("*.duckdb")):
+    for path in sorted(backups.folder(engine.home).glob("*.duckdb")):
         if path != backup and holds(path, going):
             path.unlink()
     for path in repair.kept(engine.home):  # nobody can say what a damaged library holds

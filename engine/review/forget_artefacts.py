@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from engine.review.forget_faces import Faces
 from engine.tables import BODY_DIMS
 from engine.vision.boxes import iou
-from store import erase, ids, results
+from store import ids, results
 
 if TYPE_CHECKING:
     from engine.artefacts import Artefacts
@@ -175,15 +174,10 @@ def _clean_observed(artefacts: Artefacts, key: str, gone: NDArray[np.int64]) -> 
 
 def sweep(engine: Engine) -> int:
     """Remove artefacts no analysis refers to: nobody can say whose faces are in them, and they can be made again. Returns how many."""
-    used = erase.artefact_keys(engine.database)
+    used = results.artefacts_in_use(engine.database)
     unused = [one for one in engine.artefacts.listed() if one not in used]
     for kind, key in unused:
         engine.artefacts.remove(kind, key)
     for folder in engine.artefacts.leftovers():
         shutil.rmtree(folder, ignore_errors=True)
     return len(unused)
-
-
-def digest(jpeg: bytes) -> str:
-    """What a picture is known by."""
-    return hashlib.sha256(jpeg).hexdigest()

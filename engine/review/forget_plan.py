@@ -13,9 +13,10 @@ from engine.review import forget_artefacts, forget_faces, forget_scan
 from engine.review.forget_faces import Faces, Stretch
 from engine.review.forget_scan import Canary
 from engine.review.scrub import Scrub
-from store import erase, ids, repair, results, work
+from store import backups, erase, ids, repair, results, work
 from store.atomic import atomic_write, sync_folder
 from store.database import now
+from store.media import Media
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -112,7 +113,7 @@ def plan(engine: Engine, person_id: int, actor: str, key: str, reason: str | Non
     pictures = _pictures(engine, people, held)
     digests = {name.split(".")[0] for name in pictures}
     for run_id, one in faces.items():
-        digests |= {forget_artefacts.digest(jpeg) for jpeg in forget_artefacts.pictures(engine, run_id, one)}
+        digests |= {Media.name(jpeg, "") for jpeg in forget_artefacts.pictures(engine, run_id, one)}
     runs = sorted(erase.runs_about(database, people) | set(held))
     going = Going(
         person_id=person_id,
@@ -211,7 +212,7 @@ def _counts(engine: Engine, going: Going) -> dict[str, Any]:
         "decisions": erase.decided(database, going.people),
         "exports": going.exports,
         "backups": sorted(
-            [path.name for path in (engine.home / "backups").glob("*") if holds(path, going)] + [path.name for path in repair.kept(engine.home)]
+            [path.name for path in backups.folder(engine.home).glob("*") if holds(path, going)] + [path.name for path in repair.kept(engine.home)]
         ),
     }
 

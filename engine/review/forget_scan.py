@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -20,7 +19,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engine.review.scrub import Scrub
-from store import erase
+from store import backups, erase
+from store.media import Media
 from store.raw import Pattern
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Canary:
 
     def pictures_in(self, data: Iterable[bytes | None]) -> int:
         """How many of some pictures are ones looked for."""
-        return sum(hashlib.sha256(one).hexdigest() in self.digests for one in data if one)
+        return sum(Media.name(one, "") in self.digests for one in data if one)
 
     def near(self, matrix: NDArray[Any]) -> int:
         """How many rows of a matrix are a vector looked for."""
@@ -91,7 +91,7 @@ def scan(engine: Engine, canary: Canary) -> dict[str, int]:
     found["vectors"] += sum(_table(table, canary) for _, table in engine.vectors.versions())
     lines = (line for line in engine.database.journal.lines() if not canary.scrub.spares(people_of.get(str(line.get("key")), ())))
     found["journal"] += sum(_json(line, canary) for line in lines)
-    found["backups"] += sum(backup(path, canary) for path in sorted((engine.home / "backups").glob("*")))
+    found["backups"] += sum(backup(path, canary) for path in sorted(backups.folder(engine.home).glob("*")))
     found["media"] += sum(name.split(".")[0] in canary.digests for name in engine.media.names())
     with engine.database.exclusive():
         raw = _raw(engine.home, canary.patterns())

@@ -29,11 +29,6 @@ def close_gaps(intervals: Intervals, gap: int) -> Intervals:
     return np.stack([kept[first, 0], reach[last]], axis=1)
 
 
-def union(a: Intervals, b: Intervals) -> Intervals:
-    """Ticks in either."""
-    return normal(np.concatenate([a, b]))
-
-
 def intersection(a: Intervals, b: Intervals) -> Intervals:
     """Ticks in both."""
     return _covered(a, b, 1, 1)

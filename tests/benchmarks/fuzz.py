@@ -7,9 +7,7 @@ error with a sentence; the engine must not die, and nothing may take longer than
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 import random
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from typing import Any
 from engine.errors import RollcallError
 from engine.wire import Client
 from tests import clips
+from tests.benchmarks.drills import asked, tell
 from tests.footage import write
 
 LIMIT_S = 30.0
@@ -238,18 +237,11 @@ def main() -> None:
     """The fuzzer from the command line; the exit status tells whether all was well."""
     parser = argparse.ArgumentParser(prog="fuzz", description="Damaged copies of three clips, each added and analysed.")
     parser.add_argument("--inputs", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)))
     parser.add_argument("--engines", type=int, default=2)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    sys.stderr.write(f"seed {arguments.seed}\n")
+    arguments = asked(parser)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         figures = fuzz(Path(folder), arguments.inputs, arguments.seed, arguments.engines, say=True)
-    told = json.dumps(vars(figures), indent=1)
-    if arguments.json:
-        arguments.json.write_text(told + "\n")
-    sys.stdout.write(told + "\n")
-    sys.exit(0 if figures.clean() else 1)
+    tell(figures, arguments.json)
 
 
 if __name__ == "__main__":

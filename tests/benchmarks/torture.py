@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import os
 import random
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.wire import Client
+from tests.benchmarks.drills import asked, tell
 from tests.benchmarks.torture_blows import BLOWS, Disk, Engine, mounted
 from tests.benchmarks.torture_people import SETTINGS, Analyst, Editor
 from tools.demo.compose import write_episode
@@ -179,17 +178,10 @@ def main() -> None:
     """The drill from the command line; the exit status tells whether anything was lost."""
     parser = argparse.ArgumentParser(prog="torture", description="Kills, full disks and torn files while people decide and analyses run.")
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)))
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    sys.stderr.write(f"seed {arguments.seed}\n")
+    arguments = asked(parser)
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as folder:
         figures = torture(Path(folder), arguments.minutes, arguments.seed, say=True)
-    told = json.dumps(vars(figures), indent=1)
-    if arguments.json:
-        arguments.json.write_text(told + "\n")
-    sys.stdout.write(told + "\n")
-    sys.exit(0 if figures.clean() else 1)
+    tell(figures, arguments.json)
 
 
 if __name__ == "__main__":
