@@ -11,7 +11,7 @@ import pytest
 from engine.config import IdentitySettings
 from engine.identity.similarity import evidence
 from engine.review.queue import FACES, Sheet, Unit, sheets, units
-from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
+from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit
 from engine.tables import MEMBERSHIP
 from tests.benchmarks.episodes import make
 from tests.benchmarks.recipe import Recipe
@@ -46,7 +46,7 @@ def divided(made: World) -> tuple[Ground, Standing]:
 
 
 def asked(ground: Ground, standing: Standing) -> list[Unit]:
-    return units(standing, refit(ground, standing, SETTINGS), wanted_of(ground, standing), np.zeros(len(standing.person), bool))
+    return units(standing, refit(ground, standing, SETTINGS), np.zeros(len(standing.person), bool))
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +147,10 @@ def test_leftovers_at_one_place_are_asked_together_but_not_people_seen_together(
 
 def test_who_is_wanted_is_learned_from_the_answers(made: World) -> None:
     ground, standing = divided(made)
-    before = wanted_of(ground, standing)
+    before = refit(ground, standing, SETTINGS).wanted
     assert before[3] > 0.5, "many seconds of nobody known are somebody to name"
     how = np.where(standing.cluster == 2, WITH_CLUSTER, standing.how).astype(np.int8)
-    after = wanted_of(ground, replace(standing, how=how))
+    after = refit(ground, replace(standing, how=how), SETTINGS).wanted
     assert after[3] < before[3], "a large cluster turned out to be nobody who is asked for"
 
 

@@ -14,7 +14,7 @@ from engine.config import Settings, build
 from engine.identity.similarity import evidence
 from engine.models.base import Calibration
 from engine.review.queue import Sheet, Unit, sheets, units
-from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Belief, Ground, Standing, grouped, refit, wanted_of
+from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Belief, Ground, Standing, grouped, refit
 from engine.tables import Episode
 
 KEPT = 200
@@ -65,9 +65,7 @@ def ask(
     belief = refit(ground, standing, settings.identity)
     split = np.bincount(standing.track, minlength=episode.tracks.num_rows) > 1
     mixed = episode.tracks["mixed"].to_numpy(zero_copy_only=False)[standing.track] & ~split[standing.track]
-    found_units = [
-        unit for unit in units(standing, belief, wanted_of(ground, standing), mixed) if not _set_aside(unit, people, set(task["archived"]))
-    ]
+    found_units = [unit for unit in units(standing, belief, mixed) if not _set_aside(unit, people, set(task["archived"]))]
     pages = [sheet for sheet, _ in zip(sheets(found_units), range(KEPT), strict=False)]
     items = [_item(page, standing, belief, rows, people) for page in pages]
     return _suggestions(standing, belief, rows, people), items

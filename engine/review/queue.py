@@ -25,7 +25,7 @@ LIKELY = 0.5
 MIXED_SHARE = 0.4
 """Share of a track with two people in it that is expected to carry the wrong label."""
 
-SHOWN = 0.6
+SHOWN = 0.9
 """Faces shown of a cluster, as a multiple of the root of its size."""
 
 STRAY = 0.3
@@ -77,14 +77,13 @@ class Sheet:
         return self.at_risk_s / self.actions
 
 
-def units(standing: Standing, belief: Belief, wanted: NDArray[np.float64], mixed: NDArray[np.bool_]) -> list[Unit]:
+def units(standing: Standing, belief: Belief, mixed: NDArray[np.bool_]) -> list[Unit]:
     """Everything that can be asked.
 
     Args:
-        wanted: (clusters,) probability that a cluster of nobody known is somebody to be named.
         mixed: (n,) targets that do not look like one person.
     """
-    error = errors(standing, belief, wanted)
+    error, wanted = errors(standing, belief), belief.wanted
     looked = standing.how == ITSELF
     apart = mixed & ~looked
     members = list(_open(standing, apart))
@@ -93,11 +92,11 @@ def units(standing: Standing, belief: Belief, wanted: NDArray[np.float64], mixed
     return found + _tracks(standing, belief, wanted, error, np.concatenate([alone, np.flatnonzero((~standing.open & ~looked) | apart)]), mixed)
 
 
-def errors(standing: Standing, belief: Belief, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+def errors(standing: Standing, belief: Belief) -> NDArray[np.float64]:
     """(n,) probability that the label in force is wrong."""
     every, named = np.arange(len(standing.person)), standing.person >= 0
     right = belief.target[every, np.where(named, standing.person, -1)]
-    right = np.where(named | ~standing.open, right, belief.target[:, -1] * (1 - wanted[standing.cluster]))
+    right = np.where(named | ~standing.open, right, belief.target[:, -1] * (1 - belief.wanted[standing.cluster]))
     return np.where(standing.how == ITSELF, 0, 1 - right)
 
 

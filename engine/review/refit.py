@@ -39,7 +39,7 @@ OPINION = 1.0
 UNFORESEEN = 1e-3
 """Least probability of a person the clustering did not think of."""
 
-LEFTOVER = 8
+LEFTOVER = 24
 """Clusters of at most this many tracks may be put together for a question."""
 
 ALIKE = 1.5
@@ -60,6 +60,12 @@ WANTED_START = np.array([0.0, 2.0, 2.0, 2.0])
 
 WANTED_SPREAD = np.array([1.5, 1.0, 3.0, 3.0])
 """How far answers may move each of these."""
+
+TEACHES = 0.5
+"""How far what answers teach about who is wanted also says that a cluster is somebody known: where nobody is unwanted, leftovers are of the known."""
+
+MATES = 20.0
+"""So many faces looked at weigh as much about the rest of their cluster as the clustering does."""
 
 NEWTON_ROUNDS = 6
 
@@ -156,11 +162,13 @@ class Ground:
 @dataclass(frozen=True)
 class Belief:
     """target (n, people + 1): probability that a target is each person, the last column for nobody known. cluster (clusters, people + 1): the
-    same for whole clusters. member (n,): that the target is of the person its cluster is mostly of."""
+    same for whole clusters. member (n,): that the target is of the person its cluster is mostly of. wanted (clusters,): that a cluster of nobody
+    known is somebody to be named."""
 
     target: NDArray[np.float64]
     cluster: NDArray[np.float64]
     member: NDArray[np.float64]
+    wanted: NDArray[np.float64]
 
 
 def _alone(episode: Episode) -> NDArray[np.float64]:
@@ -179,9 +187,14 @@ def refit(ground: Ground, standing: Standing, settings: IdentitySettings) -> Bel
     face = _faces(ground.found, exemplars)
     context = _context(ground, standing)
     bank = _bank(ground, standing.people, settings)
-    cluster = _clusters(ground, standing, face, context, bank, settings)
+    kinds = _kinds(ground, standing)
+    taught = _taught(ground, standing, kinds)
+    wanted = 1 / (1 + np.exp(-kinds @ taught))
+    newcomers = 1 / (1 + np.exp(KNOWN_SLOPE * (kinds[:, 1] + np.log(WANTED_SHARE / KNOWN_SHARE)) + TEACHES * kinds @ (taught - WANTED_START)))
+    newcomers[ground.machine :] = TAKEN_OUT
+    cluster = _clusters(ground, standing, face, context, bank, newcomers, settings)
     target, member = _targets(ground, standing, cluster, _direct(ground, standing, face, bank, settings) + context)
-    return Belief(target, cluster, member)
+    return Belief(target, cluster, member, wanted)
 
 
 def grouped(ground: Ground, standing: Standing) -> tuple[Ground, Standing]:
@@ -301,9 +314,11 @@ def _clusters(
     face: NDArray[np.float64],
     context: NDArray[np.float64],
     bank: NDArray[np.float64],
+    newcomers: NDArray[np.float64],
     settings: IdentitySettings,
 ) -> NDArray[np.float64]:
-    """(clusters, people + 1) who each cluster is; certain where it was decided."""
+    """(clusters, people + 1) who each cluster is; certain where it was decided. newcomers: (clusters,) that it is nobody known, whatever its faces
+    say."""
     people, clusters = standing.people, len(bank)
     weight = ground.found.trust[standing.track].astype(np.float64) + 1e-3
     # Somebody without exemplars is known from the facebank alone.
@@ -325,8 +340,6 @@ def _clusters(
     np.logical_or.at(refused, standing.cluster, standing.rejected)
     odds[refused] = -np.inf
     # The prior is the mean of who is around and of everybody alike: people turn up where they were not before.
-    newcomers = 1 / (1 + np.exp(KNOWN_SLOPE * (share_of(standing, clusters) - np.log(KNOWN_SHARE))))
-    newcomers[ground.machine :] = TAKEN_OUT
     logits = odds + np.log((1 - newcomers)[:, None] * (0.5 * around + 0.5 / max(people, 1)))
     logits = np.column_stack([logits, np.log(newcomers)])
     result: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -360,6 +373,7 @@ def _targets(
     held = np.zeros(tracks)
     np.add.at(held, ground.track, ground.chance)
     total[:, -1] += 1 - np.minimum(held, 1)
+    _like_the_looked_at(total, standing)
     if standing.people:
         # What the clustering made of the faces knows most of this already: only how much more like somebody else they are is new.
         logits = np.log(np.maximum(total, UNFORESEEN))
@@ -379,6 +393,15 @@ def _targets(
     return target, member
 
 
+def _like_the_looked_at(total: NDArray[np.float64], standing: Standing) -> None:
+    """Where a face shown of a cluster was somebody else, the rest of the cluster is less surely whom the cluster was decided to be."""
+    looked, rest = np.flatnonzero(standing.how == ITSELF), np.flatnonzero(standing.how == WITH_CLUSTER)
+    count = np.zeros((int(standing.cluster.max(initial=-1)) + 1, total.shape[1]))
+    np.add.at(count, (standing.cluster[looked], np.where(standing.person[looked] >= 0, standing.person[looked], standing.people)), 1)
+    seen, track = count[standing.cluster[rest]], standing.track[rest]
+    total[track] = (MATES * total[track] + seen) / (MATES + seen.sum(axis=1, keepdims=True))
+
+
 def share_of(standing: Standing, clusters: int) -> NDArray[np.float64]:
     """(clusters,) log share of all seconds that each cluster has."""
     held = np.bincount(standing.cluster, standing.seconds, clusters)
@@ -386,12 +409,8 @@ def share_of(standing: Standing, clusters: int) -> NDArray[np.float64]:
     return result
 
 
-def wanted_of(ground: Ground, standing: Standing) -> NDArray[np.float64]:
-    """(clusters,) probability that a cluster of nobody known is somebody to be named: by how long, how large and how often alone they are seen, and
-    by what the answers so far teach.
-
-    A logistic curve, taught by clusters decided to be nobody, and by the largest cluster of everybody who was not known before.
-    """
+def _kinds(ground: Ground, standing: Standing) -> NDArray[np.float64]:
+    """(clusters, 4) what is to be seen of a cluster whoever it is: one, how long it is seen (log), how large (log), how often alone."""
     clusters = len(ground.match)
     held = np.bincount(standing.cluster, standing.seconds, clusters)
     height, alone = (
@@ -400,22 +419,28 @@ def wanted_of(ground: Ground, standing: Standing) -> NDArray[np.float64]:
     )
     there = held > 0
     usual = float(np.median(height[there])) if there.any() else 0.0
-    columns = np.column_stack([np.ones(clusters), share_of(standing, clusters) - np.log(WANTED_SHARE), height - usual, alone])
+    return np.column_stack([np.ones(clusters), share_of(standing, clusters) - np.log(WANTED_SHARE), height - usual, alone])
+
+
+def _taught(ground: Ground, standing: Standing, kinds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4,) weights of a logistic curve over `_kinds`: that a cluster of nobody known is somebody to be named.
+
+    Taught by clusters decided to be nobody, and by the largest cluster of everybody who was not known before.
+    """
     decided = ~standing.open
-    answered: dict[int, tuple[float, float]] = {}
+    answered: dict[int, float] = {}
     for person in np.unique(standing.person[decided]):
         mine = standing.cluster[decided & (standing.person == person)]
         if person < 0:
-            answered |= {int(one): (0.0, 1.0) for one in np.unique(mine)}
+            answered |= {int(one): 0.0 for one in np.unique(mine)}
         elif person >= ground.match.shape[1] - 1:
-            answered[int(np.bincount(mine, standing.seconds[decided & (standing.person == person)]).argmax())] = (1.0, 1.0)
-    weight = start = WANTED_START
+            answered[int(np.bincount(mine, standing.seconds[decided & (standing.person == person)]).argmax())] = 1.0
+    weight = WANTED_START
     rows = np.array(sorted(answered), np.int64)
-    said = np.array([answered[int(row)][0] for row in rows])
+    said = np.array([answered[int(row)] for row in rows])
     for _ in range(NEWTON_ROUNDS if len(rows) else 0):
-        value = 1 / (1 + np.exp(-columns[rows] @ weight))
-        gradient = columns[rows].T @ (said - value) - (weight - start) / WANTED_SPREAD**2
-        curvature = (columns[rows] * (value * (1 - value))[:, None]).T @ columns[rows] + np.diag(1 / WANTED_SPREAD**2)
+        value = 1 / (1 + np.exp(-kinds[rows] @ weight))
+        gradient = kinds[rows].T @ (said - value) - (weight - WANTED_START) / WANTED_SPREAD**2
+        curvature = (kinds[rows] * (value * (1 - value))[:, None]).T @ kinds[rows] + np.diag(1 / WANTED_SPREAD**2)
         weight = weight + np.clip(np.linalg.solve(curvature, gradient), -1, 1)
-    result: NDArray[np.float64] = 1 / (1 + np.exp(-columns @ weight))
-    return result
+    return weight

@@ -16,7 +16,7 @@ from engine.identity.gallery import match
 from engine.identity.persons import UNIDENTIFIED, decide
 from engine.identity.similarity import evidence
 from engine.review.queue import Sheet, Unit, units
-from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit, wanted_of
+from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit
 from engine.totals.labels import DECIDED, Labels, identity
 from tests.benchmarks.episode_maker import calibration
 from tests.benchmarks.recipe import Made
@@ -93,7 +93,7 @@ class Desk:
         if together:
             ground, standing = grouped(ground, standing)
         belief = refit(ground, standing, IdentitySettings())
-        return units(standing, belief, wanted_of(ground, standing), self.mixed())
+        return units(standing, belief, self.mixed())
 
     def mixed(self) -> NDArray[np.bool_]:
         flagged: NDArray[np.bool_] = self.made.episode.tracks["mixed"].to_numpy(zero_copy_only=False) & ~self.whole
