@@ -113,6 +113,33 @@ def test_a_decision_about_a_cluster_leaves_its_members_to_be_looked_at(made: Wor
     assert max(unit.gain_s for unit in mine) < min(unit.gain_s for unit in found if unit.cluster == 2)
 
 
+def test_a_stray_seen_in_a_cluster_makes_the_rest_of_it_less_sure(made: World) -> None:
+    ground, standing = divided(made)
+    rejected = np.zeros((len(standing.person), 2), bool)
+    mine = np.flatnonzero(standing.cluster == 1)
+    how, person = standing.how.copy(), standing.person.copy()
+    how[mine], person[mine] = WITH_CLUSTER, NAMED
+    how[mine[:4]] = ITSELF
+    pure = replace(standing, how=how, person=person, rejected=rejected, people=2)
+    person = person.copy()
+    person[mine[:3]] = 1
+    mixed = replace(pure, person=person)
+    sure, doubted = (refit(ground, one, SETTINGS).target[mine[4:], 1].mean() for one in (pure, mixed))
+    assert doubted > 3 * sure
+
+
+def test_where_nobody_is_unwanted_what_is_left_is_somebody_known(made: World) -> None:
+    ground, standing = divided(made)
+    everybody = replace(standing, how=np.where(standing.cluster == 2, WITH_CLUSTER, standing.how).astype(np.int8))
+    rejected = np.zeros((len(standing.person), 2), bool)
+    everybody = replace(everybody, person=np.where(standing.cluster == 2, 1, standing.person), rejected=rejected, people=2)
+    nobody = replace(everybody, person=np.where(standing.cluster == 2, NOBODY, standing.person))
+    open_cluster = 3
+    wanted, unwanted = (refit(ground, one, SETTINGS) for one in (everybody, nobody))
+    assert wanted.cluster[open_cluster, -1] < unwanted.cluster[open_cluster, -1]
+    assert wanted.wanted[open_cluster] > unwanted.wanted[open_cluster]
+
+
 def unit(gain: float, extra: float, faces: int = 1, proposed: int = 0) -> Unit:
     rows = np.arange(faces)
     return Unit(0, rows, rows, proposed, 1 - extra, gain, extra, gain, 0.5, "suggestion", True)
