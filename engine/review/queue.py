@@ -25,10 +25,10 @@ LIKELY = 0.5
 MIXED_SHARE = 0.4
 """Share of a track with two people in it that is expected to carry the wrong label."""
 
-SHOWN = 0.9
+SHOWN = 0.6
 """Faces shown of a cluster, as a multiple of the root of its size."""
 
-STRAY = 0.3
+STRAY = 0.2
 """Share of the doubt about a membership that is about another person; the rest is about which of two clusters of the same one."""
 
 Kind = Literal["name", "confirm", "suggestion", "mixed"]
