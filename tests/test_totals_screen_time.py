@@ -19,8 +19,9 @@ USUAL = TotalsSettings()
 
 
 def settings_of(**values: float) -> TotalsSettings:
-    """The made-up faces are found in every look and doubted one by one: no slips of detection, no doubt that is one for all."""
-    return USUAL.model_copy(update={"slip_rate": 0.0, "slip_s": 0.0, "missed_rate": 0.0, "shared_doubt": 0.0, **values})
+    """The made-up faces are found in every look and doubted one by one, as much as is said: no slips of detection, no doubt that is one for all."""
+    quiet = {"slip_rate": 0.0, "slip_s": 0.0, "missed_rate": 0.0, "shared_doubt": 0.0, "firm": 1.0, "odd_looks": 0.0}
+    return USUAL.model_copy(update={**quiet, **values})
 
 
 SETTINGS = settings_of()
