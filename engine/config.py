@@ -161,7 +161,10 @@ class TotalsSettings(Section):
         0.07, ge=0, description="By about how many seconds (standard deviation) that is, and detection is early or late where somebody comes or goes."
     )
     missed_rate: float = Field(
-        0.002, ge=0, le=1, description="How often, for each shot somebody is in, there is another with no face of theirs found."
+        0.002,
+        ge=0,
+        le=1,
+        description="How often, for each shot somebody is seen well in, there is another with no face of theirs found, or part of it is not theirs.",
     )
     shared_doubt: float = Field(
         0.5, ge=0, le=1, description="Share of the doubt about who clusters are that is one for the whole episode: the curve is off for all alike."

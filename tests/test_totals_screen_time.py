@@ -267,6 +267,53 @@ def test_doubts_that_are_one_for_all_do_not_cancel_out() -> None:
     assert together[1] <= alone[1]
 
 
+def test_intervals_cover_somebody_who_looks_unlike_themselves() -> None:
+    """Clusters are somebody's with 0.3, more where that person looks odd, and then all of theirs alike; everything lasts as long."""
+    inside: dict[float, list[bool]] = {0.0: [], 2.0: []}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        made = whole_shots(900 + seed)
+        _, first = np.unique(made.episode.tracks["shot"].to_numpy(), return_index=True)
+        alone = Episode(**{**vars(made.episode), "tracks": made.episode.tracks.take(pa.array(first))})
+        length = (alone.tracks["end_us"].to_numpy() - alone.tracks["start_us"].to_numpy()) / 1e6
+        odd = 0.3 * np.exp(2.0 * rng.standard_normal(2))
+        who = np.arange(len(first)) % 2
+        theirs = rng.random(len(first)) < (odd / (odd + 0.7))[who]
+        rows = [row for k, one in enumerate(who) for row in ((k, None, 0.7, True), (k, int(one), 0.3, False))]
+        labels = Labels(table(MEMBERSHIP, [(k, k, 1.0) for k in range(len(first))]), table(IDENTITY, rows), table(DECIDED, []))
+        for looks, covered in inside.items():
+            for person, row in by_person(screen_time(alone, labels, settings_of(odd_looks=looks))).items():
+                covered.append(row["visual_low_s"] - 0.01 <= length[theirs & (who == person)].sum() <= row["visual_high_s"] + 0.01)
+    assert len(inside[2.0]) > 100 and np.mean(inside[2.0]) >= 0.93
+    assert np.mean(inside[0.0]) < 0.8, "doubts one by one cancel out"
+
+
+def test_what_is_nearly_sure_is_surer_than_it_seems() -> None:
+    made = whole_shots(3)
+    labels = labelled(made.person, member=0.85)
+    plain, firm = (by_person(screen_time(made.episode, labels, settings_of(firm=power))) for power in (1.0, 2.0))
+    assert all(firm[who]["visual_low_s"] > row["visual_low_s"] for who, row in plain.items() if row["tracks"] > 15)
+    assert all(firm[who]["visual_s"] >= row["visual_s"] for who, row in plain.items()), "or as near to what it was as the interval lets it be"
+
+
+def test_faces_hard_to_see_are_missed_more_often_and_stretches_are_at_times_not_theirs() -> None:
+    made = whole_shots(5)
+    labels = labelled(made.person)
+    place = made.episode.tracks.column_names.index("quality")
+
+    def seen(quality: float) -> dict[int, dict[str, float]]:
+        values = pa.array(np.full(made.episode.tracks.num_rows, quality), pa.float32())
+        episode = Episode(**{**vars(made.episode), "tracks": made.episode.tracks.set_column(place, "quality", values)})
+        return by_person(screen_time(episode, labels, settings_of(missed_rate=0.01, draws=2000)))
+
+    well, badly = seen(0.9), seen(0.35)
+    often = [who for who, row in well.items() if row["tracks"] > 15]
+    assert often
+    for who in often:
+        assert badly[who]["visual_high_s"] > well[who]["visual_high_s"] > well[who]["visual_s"] > well[who]["visual_low_s"]
+        assert badly[who]["visual_s"] == pytest.approx(well[who]["visual_s"])
+
+
 def test_unidentified_faces_are_company() -> None:
     made = whole_shots(6)
     one = int(made.person[0])

@@ -17,7 +17,8 @@ from engine.config import TotalsSettings
 from engine.tables import Episode
 from engine.totals.labels import NOBODY, Labels
 from engine.totals.presence import Presence, presences
-from engine.totals.uncertainty import Edges, draw_chance, draw_doubtful, draw_edges, draw_expected, draw_slips
+from engine.totals.slips import draw_slips
+from engine.totals.uncertainty import Edges, draw_chance, draw_doubtful, draw_edges, draw_expected
 
 SCREEN_TIME = pa.schema(
     [

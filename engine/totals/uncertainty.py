@@ -20,9 +20,6 @@ from engine.totals.labels import NOBODY, Labels, rounded
 END_FACES = 2
 """Faces at an end of a track whose scores say how certain the end is."""
 
-LEAST_QUALITY = 0.1
-"""Faces are not missed more often than those of this quality."""
-
 
 @dataclass(frozen=True)
 class Edges:
@@ -140,40 +137,6 @@ def _known_first(people: NDArray[np.int32], chances: NDArray[np.float64]) -> tup
     mass = np.append(np.bincount(people.ravel() + 1, chances.ravel())[1:], -1.0)
     order = np.argsort(-mass[people], axis=1, kind="stable")
     return np.take_along_axis(people, order, axis=1), np.take_along_axis(chances, order, axis=1)
-
-
-def draw_slips(
-    episode: Episode, called: NDArray[np.int32], shown: NDArray[np.int32], settings: TotalsSettings, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """(people shown, draws) seconds by which detection was wrong about somebody, whoever they are, beside the ends of their tracks.
-
-    Where somebody comes or goes inside a shot, detection is early or late; in any shot a face may be lost or held a little; and as seldom as faces
-    are missed altogether there is another stretch like this one with no face found in it.
-
-    Args:
-        called: (tracks,) position of the person each track is labelled as.
-        shown: (n,) positions of the people wanted.
-    """
-    tracks, shots = episode.tracks, episode.shots
-    mine = np.flatnonzero(called >= 0)
-    shot, start, end = (tracks[name].to_numpy()[mine] for name in ("shot", "start_us", "end_us"))
-    pairs, place = np.unique(np.stack([np.searchsorted(shown, called[mine]), shot]), axis=1, return_inverse=True)
-    place, count = place.ravel(), pairs.shape[1]
-    length = np.bincount(place, (end - start) / 1e6, count)
-    first, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
-    np.minimum.at(first, place, start)
-    np.maximum.at(last, place, end)
-    inside = (first > shots["start_us"].to_numpy()[pairs[1]]).astype(np.int64) + (last < shots["end_us"].to_numpy()[pairs[1]])
-    slips = inside[:, None] + (rng.random((count, settings.draws)) < settings.slip_rate)
-    wrong = rng.standard_normal((count, settings.draws)) * settings.slip_s * np.sqrt(slips)
-    quality = np.bincount(place, tracks["quality"].to_numpy()[mine] * (end - start), count) / np.maximum(np.bincount(place, end - start, count), 1)
-    missed = settings.missed_rate / np.maximum(quality, LEAST_QUALITY)
-    wrong += np.where(rng.random((count, settings.draws)) < missed[:, None], length[:, None], 0)
-    held = rng.random((count, settings.draws)) / settings.missed_rate if settings.missed_rate else np.ones((count, settings.draws))
-    wrong -= np.where(held < 1, held * length[:, None], 0)
-    total = np.zeros((len(shown), settings.draws))
-    np.add.at(total, pairs[0], wrong)
-    return total
 
 
 def _choose(
