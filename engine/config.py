@@ -164,7 +164,7 @@ class TotalsSettings(Section):
         0.002,
         ge=0,
         le=1,
-        description="How often, for each shot somebody is seen well in, there is another with no face of theirs found, or part of it is not theirs.",
+        description="How often, for each shot somebody is in, there is another with no face of theirs found, or part of it is not theirs.",
     )
     shared_doubt: float = Field(
         0.5, ge=0, le=1, description="Share of the doubt about who clusters are that is one for the whole episode: the curve is off for all alike."
@@ -175,7 +175,7 @@ class TotalsSettings(Section):
         description="Odds of whose something is count in intervals as this power of themselves: matches and memberships say less than they could.",
     )
     odd_looks: float = Field(
-        2.75,
+        2.0,
         ge=0,
         description="How far (standard deviation of log odds) they are wrong about all of one person at once, who does not look as usual.",
     )

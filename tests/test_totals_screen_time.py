@@ -296,22 +296,11 @@ def test_what_is_nearly_sure_is_surer_than_it_seems() -> None:
     assert all(firm[who]["visual_s"] >= row["visual_s"] for who, row in plain.items()), "or as near to what it was as the interval lets it be"
 
 
-def test_faces_hard_to_see_are_missed_more_often_and_stretches_are_at_times_not_theirs() -> None:
+def test_stretches_are_at_times_missed_and_at_times_not_theirs() -> None:
     made = whole_shots(5)
-    labels = labelled(made.person)
-    place = made.episode.tracks.column_names.index("quality")
-
-    def seen(quality: float) -> dict[int, dict[str, float]]:
-        values = pa.array(np.full(made.episode.tracks.num_rows, quality), pa.float32())
-        episode = Episode(**{**vars(made.episode), "tracks": made.episode.tracks.set_column(place, "quality", values)})
-        return by_person(screen_time(episode, labels, settings_of(missed_rate=0.01, draws=2000)))
-
-    well, badly = seen(0.9), seen(0.35)
-    often = [who for who, row in well.items() if row["tracks"] > 15]
-    assert often
-    for who in often:
-        assert badly[who]["visual_high_s"] > well[who]["visual_high_s"] > well[who]["visual_s"] > well[who]["visual_low_s"]
-        assert badly[who]["visual_s"] == pytest.approx(well[who]["visual_s"])
+    rows = by_person(screen_time(made.episode, labelled(made.person), settings_of(missed_rate=0.01, draws=2000))).values()
+    often = [row for row in rows if row["tracks"] > 15]
+    assert often and all(row["visual_high_s"] > row["visual_s"] + 0.5 and row["visual_low_s"] < row["visual_s"] for row in often)
 
 
 def test_unidentified_faces_are_company() -> None:

@@ -8,18 +8,15 @@ from numpy.typing import NDArray
 from engine.config import TotalsSettings
 from engine.tables import Episode
 
-LEAST_QUALITY = 0.5
-"""Nobody is missed more often than where faces are of this quality."""
-
 
 def draw_slips(
     episode: Episode, called: NDArray[np.int32], shown: NDArray[np.int32], settings: TotalsSettings, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """(people shown, draws) seconds by which detection was wrong about somebody, whoever they are, beside the ends of their tracks.
 
-    Where somebody comes or goes inside a shot, detection is early or late; in any shot a face may be lost or held a little; as seldom as faces are
-    missed altogether, and the more often the worse they are to see, there is another stretch like this one with no face found in it; and as seldom a
-    part of the stretch is not theirs: the box stayed when they were gone, or went on to somebody else.
+    Where somebody comes or goes inside a shot, detection is early or late; in any shot a face may be lost or held a little; as seldom as faces
+    are missed altogether there is another stretch like this one with no face found in it; and as seldom part of the stretch is not theirs: the box
+    stayed when they were gone, or went on to somebody else.
 
     Args:
         called: (tracks,) position of the person each track is labelled as.
@@ -37,9 +34,7 @@ def draw_slips(
     inside = (first > shots["start_us"].to_numpy()[pairs[1]]).astype(np.int64) + (last < shots["end_us"].to_numpy()[pairs[1]])
     slips = inside[:, None] + (rng.random((count, settings.draws)) < settings.slip_rate)
     wrong = rng.standard_normal((count, settings.draws)) * settings.slip_s * np.sqrt(slips)
-    quality = np.bincount(place, tracks["quality"].to_numpy()[mine] * (end - start) / 1e6, count) / np.maximum(length, 1e-6)
-    missed = settings.missed_rate / np.maximum(quality, LEAST_QUALITY)
-    wrong += np.where(rng.random((count, settings.draws)) < missed[:, None], length[:, None], 0)
+    wrong += np.where(rng.random((count, settings.draws)) < settings.missed_rate, length[:, None], 0)
     other = rng.random((count, settings.draws))
     wrong -= np.where(other < settings.missed_rate, other / max(settings.missed_rate, 1e-12) * length[:, None], 0)
     total = np.zeros((len(shown), settings.draws))
