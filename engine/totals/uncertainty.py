@@ -77,8 +77,8 @@ def looseness(episode: Episode, settings: TotalsSettings) -> NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Chance:
-    """Numbers behind the labels of a draw: uniform ones of each track (n, draws) and each cluster (c, draws), and odd (people + 1, draws): how many
-    times more what speaks for each person, or for nobody, says than it seems to, because they do not look as they are known to."""
+    """Numbers behind the labels of a draw. track (n, draws), cluster (c, draws): uniform. odd (people + 1, draws): by how much what speaks for each
+    person is off, as a factor of their chances; 1 for nobody, who is last."""
 
     track: NDArray[np.float32]
     cluster: NDArray[np.float32]
@@ -113,8 +113,8 @@ def draw_expected(tracks: int, labels: Labels, chance: Chance, sure: float) -> N
 def draw_doubtful(tracks: int, labels: Labels, chance: Chance, settings: TotalsSettings) -> NDArray[np.int32]:
     """(tracks, draws) whose each track may be, as `draw_expected`, with all that is doubtful about the probabilities.
 
-    One by one they say too little: what seems likely is so, and what seems unlikely is not (`firm`). But where they are wrong they are so about all
-    of somebody at once, who has other hair, is seen from behind or wears what everybody wears (`odd_looks`).
+    One by one they say too little: what seems likely mostly is so, and what seems unlikely is not (`firm`). But where they are wrong they are so
+    about all of somebody at once, who has other hair, is seen from the side or wears what everybody wears (`odd_looks`).
     """
     clusters, member = labels.clusters_of(tracks)
     label = np.append(labels.label_of_cluster(), np.int32(NOBODY))
