@@ -81,7 +81,7 @@ class Ours:
         """The pair of the benchmark, from a folder that holds it."""
         installed = Models(folder).installed()
         detector, _ = open_detector(installed[DETECTOR], "cpu", BESIDE)
-        embedder, _ = open_embedder(installed[EMBEDDER], "cpu", BESIDE)
+        embedder, _ = open_embedder(installed[EMBEDDER], "cpu", THREADS)
         calibration = installed[EMBEDDER].calibration
         assert calibration is not None
         return cls(detector, embedder, calibration, Settings())
