@@ -31,7 +31,7 @@ class Analyzer:
     """Shots, faces and candidate pictures of one segment.
 
     An analysed frame waits until it is certain which shot it belongs to (two frames; half a second near a possible cut). Faces are looked for in a
-    thread of their own, one frame after another, while the next frames are looked through for cuts and the faces of those before are judged and cut out.
+    thread of their own, one frame after another, while the next frames are looked through for cuts and the faces found before are judged and cut out.
     """
 
     def __init__(self, window: SegmentWindow, frame_size: tuple[int, int], step_us: int, detector: FaceDetector, settings: ObserveSettings) -> None:

@@ -87,7 +87,7 @@ def _whole(plane: Any) -> Plane:
 
 
 def resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Scaled to (width, height), averaging what becomes smaller by half or more; for less than that four neighbours are as good, and cost an eighth."""
+    """Scaled to (width, height), averaging what becomes smaller by half or more; for less, four neighbours are as good and cost an eighth."""
     width, height = picture.shape[1], picture.shape[0]
     if (width, height) == size:
         return picture
