@@ -94,7 +94,8 @@ class Artefacts:
             StoreError: the artefact is damaged; it is removed, so that a retry computes it again.
         """
         try:
-            return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True, columns=columns)
+            # One thread and no reading ahead: these files are small and on this machine, and every thread keeps buffers of its own.
+            return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True, columns=columns, use_threads=False, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             self.remove(kind, key)
             raise StoreError(

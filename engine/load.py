@@ -118,7 +118,7 @@ def _column(table: pa.Table, name: str) -> NDArray[np.int64]:
 def _keep_pictures(engine: Engine, identify: str) -> dict[int, str]:
     """Put the best picture of each track into the media store; returns track -> file name."""
     pictures = engine.artefacts.table("identify", identify, "pictures")
-    return {track: engine.media.put(jpeg) for track, jpeg in zip(pictures["track"].to_pylist(), pictures["jpeg"].to_pylist(), strict=True)}
+    return {track: engine.media.put(pictures["jpeg"][row].as_py()) for row, track in enumerate(pictures["track"].to_pylist())}
 
 
 def restore_pictures(engine: Engine, run_id: int, identify: str) -> int:
@@ -126,9 +126,8 @@ def restore_pictures(engine: Engine, run_id: int, identify: str) -> int:
     missing = {name for name in references.pictures_of_run(engine.database, run_id) if not engine.media.path(name).is_file()}
     if not missing or not engine.artefacts.exists("identify", identify):
         return 0
-    pictures = engine.artefacts.table("identify", identify, "pictures")["jpeg"].to_pylist()
-    found = [jpeg for jpeg in pictures if engine.media.name(jpeg) in missing]
-    return len({engine.media.put(jpeg) for jpeg in found})
+    pictures = (jpeg.as_py() for jpeg in engine.artefacts.table("identify", identify, "pictures")["jpeg"])
+    return len({engine.media.put(jpeg) for jpeg in pictures if engine.media.name(jpeg) in missing})
 
 
 def _segments(analysis: Analysis) -> pa.Table:
