@@ -152,9 +152,8 @@ def test_a_made_episode_comes_out_as_it_was_made(made: Path) -> None:
     ]
     assert colours == [0, 1, 2, 0, 1, 3, 0, 2, 1] and not any(row["mixed"] for row in rows)
     assert len(embedder.calls) <= 3, "one batch a segment, and one each of the tracks that two and that three faces do not tell"
-    assert picture_of([observed.window for observed, _ in result.segments], episode, lambda segment: result.segments[segment][0].chips)[
-        "track"
-    ].to_pylist() == list(range(9))
+    windows, chips = [observed.window for observed, _ in result.segments], [observed.chips for observed, _ in result.segments]
+    assert picture_of(windows, episode, chips)["track"].to_pylist() == list(range(9))
 
 
 @pytest.mark.parametrize("segment_s", [2.0, 3.0, 5.0, 8.0])
