@@ -162,9 +162,8 @@ def hub_excess(
     position = np.full(len(cosine), -1)
     position[good] = np.arange(len(good))
     rows, columns = rows[position[columns] >= 0], position[columns[position[columns] >= 0]]
-    among_good = cosine[np.ix_(good, good)]
     for start in range(0, len(cosine), BLOCK):
-        block = cosine[start : start + BLOCK][:, good].copy()
+        block = cosine[start : start + BLOCK][:, good]
         here = (rows >= start) & (rows < start + BLOCK)
         apart = np.zeros(block.shape, bool)
         apart[rows[here] - start, columns[here]] = True
@@ -172,7 +171,7 @@ def hub_excess(
         itself = np.flatnonzero(own >= 0)
         candidates = np.where(apart, -2, block)
         candidates[itself, own[itself]] = -2
-        strangers = apart | (among_good[candidates.argmax(axis=1)] < limit)
+        strangers = apart | (cosine[good[candidates.argmax(axis=1)]][:, good] < limit)
         strangers[itself, own[itself]] = False
         near[start : start + len(block)] = _mean_of_largest(np.where(strangers, block, np.nan), settings.hub_neighbours)
     usual = min(float(np.nanmedian(near[good])), limit) if np.isfinite(near[good]).any() else limit
