@@ -156,6 +156,28 @@ def test_a_made_episode_comes_out_as_it_was_made(made: Path) -> None:
     assert picture_of(windows, episode, chips)["track"].to_pylist() == list(range(9))
 
 
+def test_faces_are_embedded_until_they_tell_that_a_track_is_one_person(made: Path) -> None:
+    """The discs of a track are all alike: how much that says is the calibration's to know."""
+    log_odds = {9.0: 2, 5.0: 3, 3.0: 6}
+    counts = {}
+    for most in log_odds:
+        calibration = Calibration(10.0, most - 10.0, "made")
+        found = analyse(made, Settings(), DiscFinder(), ColourEmbedder(), calibration)
+        per_track = np.bincount(found.episode.picks["track"].to_numpy())
+        good = np.flatnonzero(found.episode.tracks["quality"].to_numpy() > 0.5)
+        counts[most] = int(per_track[good].max())
+    assert counts == log_odds
+
+
+def test_a_detector_that_fails_ends_the_analysis(made: Path) -> None:
+    class Broken(DiscFinder):
+        def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
+            raise ArithmeticError("no more")
+
+    with pytest.raises(ArithmeticError, match="no more"):
+        analyse(made, Settings(), Broken(), ColourEmbedder())
+
+
 @pytest.mark.parametrize("segment_s", [2.0, 3.0, 5.0, 8.0])
 def test_an_episode_does_not_depend_on_its_segments(made: Path, segment_s: float) -> None:
     whole = analyse(made, build({"observe.segment_s": 1000}), DiscFinder(), ColourEmbedder())
