@@ -24,6 +24,7 @@ from engine.artefacts import Artefacts
 from engine.config import Settings, build
 from engine.errors import BadMedia, RollcallError
 from engine.fingerprint import fingerprint
+from engine.memory import give_back
 from engine.tables import Episode, Observed, SegmentWindow
 from store.commit_point import commit_point
 
@@ -90,7 +91,10 @@ def perform(task: Message, send: Send) -> Message:
 
         return LOOKS[task["kind"]](task, send)
     performers = {"segment": _segment, "identify": _identify, "totals": _totals, "faces": _faces}
-    return performers[task["kind"]](task, Artefacts(Path(task["artefacts"])), build(task["settings"]), send)
+    done = performers[task["kind"]](task, Artefacts(Path(task["artefacts"])), build(task["settings"]), send)
+    if task["kind"] in ("segment", "identify"):
+        give_back()
+    return done
 
 
 @lru_cache(maxsize=1)
@@ -218,10 +222,10 @@ def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Sen
 
 
 def _one_at_a_time(read: Callable[[Message], T], segments: list[Message]) -> Iterator[T]:
-    """What is read of each segment; Arrow gives back to the system what it no longer needs of the one before."""
+    """What is read of each segment; what is no longer needed of the one before is given back to the system."""
     for segment in segments:
         yield read(segment)
-        pa.default_memory_pool().release_unused()
+        give_back()
 
 
 def _totals(task: Message, artefacts: Artefacts, settings: Settings, send: Send) -> Message:
