@@ -15,7 +15,7 @@ import pyarrow as pa
 
 
 def give_back() -> None:
-    """Give back what is free, in the heaps of all threads and in Arrow's own; takes a hundredth of a second. Where there is no glibc, Arrow's only."""
+    """Give back what is free, in the heaps of all threads and in Arrow's own; takes a hundredth of a second. Without glibc, Arrow's only."""
     pa.default_memory_pool().release_unused()
     if (trim := _malloc_trim()) is not None:
         trim(0)
