@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,18 @@ from engine.sources.frame import Frame
 from engine.tables import CHIPS, DETECTIONS, FRAMES, Observed, SegmentWindow
 from engine.vision import quality
 from engine.vision.chips import ChipKeeper, Crop
-from engine.vision.detect import FaceFinder
+from engine.vision.detect import FaceFinder, Look
 from engine.vision.shots import PICTURE_LONG_SIDE, CutDetector, signature
+
+LOOKS_AHEAD = 4
+"""Frames that wait for a look, or for what it found to be taken in."""
 
 
 class Analyzer:
     """Shots, faces and candidate pictures of one segment.
 
-    An analysed frame waits until it is certain which shot it belongs to (two frames; half a second near a possible cut).
+    An analysed frame waits until it is certain which shot it belongs to (two frames; half a second near a possible cut). Faces are looked for in a
+    thread of their own, one frame after another, while the next frames are looked through for cuts and the faces found before are judged and cut out.
     """
 
     def __init__(self, window: SegmentWindow, frame_size: tuple[int, int], step_us: int, detector: FaceDetector, settings: ObserveSettings) -> None:
@@ -37,6 +42,8 @@ class Analyzer:
         self._finder = FaceFinder(detector, settings)
         self._chips = ChipKeeper(round(settings.chip_every_s * 1e6), round(2.5 * step_us))
         self._waiting: deque[tuple[Frame, bytes]] = deque()
+        self._beside = ThreadPoolExecutor(1, "look")
+        self._looks: deque[tuple[Frame, bytes, bool, Future[Look]]] = deque()
         self._shot = 0
         self._frames: dict[str, list[Any]] = {name: [] for name in FRAMES.names}
         self._faces: list[dict[str, NDArray[Any]]] = []
@@ -51,11 +58,17 @@ class Analyzer:
             self._look(*self._waiting.popleft())
 
     def _look(self, frame: Frame, mark: bytes) -> None:
+        """Have a frame looked at, and take in what was found in those before it as far as that is known."""
         shot = bisect_right(self._cuts.cuts, frame.t_us)
         new_shot, self._shot = shot != self._shot, shot
+        self._looks.append((frame, mark, new_shot, self._beside.submit(self._finder.look, frame, new_shot)))
+        while len(self._looks) > LOOKS_AHEAD or (self._looks and self._looks[0][3].done()):
+            self._take(*self._looks.popleft())
+
+    def _take(self, frame: Frame, mark: bytes, new_shot: bool, found: Future[Look]) -> None:
+        look = found.result()
         if new_shot:
             self._chips.cut()
-        look = self._finder.look(frame, new_shot)
         for name, value in zip(FRAMES.names, (len(self._frames["frame"]), frame.t_us, look.kind, mark), strict=True):
             self._frames[name].append(value)
         if len(look.faces.scores):
@@ -90,6 +103,9 @@ class Analyzer:
         self._cuts.finish()
         while self._waiting:
             self._look(*self._waiting.popleft())
+        while self._looks:
+            self._take(*self._looks.popleft())
+        self._beside.shutdown()
         self._chips.cut()
         crops = sorted(self._chips.kept, key=lambda crop: crop.det)
         chip_of = np.full(self._count, -1, np.int32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,9 @@ from store.atomic import atomic_path, sync_folder
 from store.commit_point import commit_point
 
 Kind = Literal["observe", "track", "identify"]
+
+FEW_ROWS = 64
+"""Rows read at a time of a table that is not wanted whole."""
 
 
 class Artefacts:
@@ -94,12 +98,27 @@ class Artefacts:
             StoreError: the artefact is damaged; it is removed, so that a retry computes it again.
         """
         try:
-            return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True, columns=columns)
+            # One thread and no reading ahead: these files are small and on this machine, and every thread keeps buffers of its own.
+            return pq.read_table(self.path(kind, key) / f"{name}.parquet", memory_map=True, columns=columns, use_threads=False, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
-            self.remove(kind, key)
-            raise StoreError(
-                f"The kept result {kind}/{key} was damaged ({error}) and was removed.", "Retry the job: it is computed again."
-            ) from error
+            raise self._damaged(kind, key, error) from error
+
+    def batches(self, kind: Kind, key: str, name: str) -> Iterator[pa.RecordBatch]:
+        """A table of an artefact a few rows at a time, for one that holds pictures.
+
+        Raises:
+            StoreError: as for `table`.
+        """
+        try:
+            with pq.ParquetFile(self.path(kind, key) / f"{name}.parquet", memory_map=True, pre_buffer=False) as file:
+                yield from file.iter_batches(batch_size=FEW_ROWS, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(kind, key, error) from error
+
+    def _damaged(self, kind: Kind, key: str, error: Exception) -> StoreError:
+        """Removes the artefact."""
+        self.remove(kind, key)
+        return StoreError(f"The kept result {kind}/{key} was damaged ({error}) and was removed.", "Retry the job: it is computed again.")
 
     def array(self, kind: Kind, key: str, name: str, *, mapped: bool = False) -> NDArray[Any]:
         """One array of an artefact; `mapped` reads only the rows that are used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import Conflict, StoreError
 from engine.exemplars import exemplars
+from engine.memory import give_back
 from engine.people import renamed
 from engine.review import rerun
 from store import catalog, decisions, ids, outbox, references, results
@@ -31,6 +33,9 @@ REVIEWED = {
 }
 """Tables that follow from the machine's labels and the decisions about the episode."""
 
+_OF_DETECTIONS = ["t_us", "x1", "y1", "x2", "y2", "score", "quality"]
+"""What the library holds of a detection beside its numbers."""
+
 
 def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming: Naming, totals: dict[str, Any]) -> int:
     """Write an analysis into both stores and make it the episode's active run; returns the run's id.
@@ -44,13 +49,17 @@ def load_run(engine: Engine, analysis: Analysis, key: str, identify: str, naming
     episode_id = analysis.episode["episode_id"]
     facts = run_facts(analysis, identify)
     run_id = results.allocate_run(engine.database, episode_id, key, **facts)
+    columns = {"detections": ["det", *_OF_DETECTIONS, "track"]}
     tables = {
-        name: engine.artefacts.table("identify", identify, name) for name in ("shots", "tracks", "detections", "picks", "clusters", "membership")
+        name: engine.artefacts.table("identify", identify, name, columns.get(name))
+        for name in ("shots", "tracks", "detections", "picks", "clusters", "membership")
     }
     if tables["tracks"].num_rows >= ids.TRACKS_PER_RUN or tables["detections"].num_rows >= ids.DETECTIONS_PER_RUN:
         raise StoreError(f"Episode {episode_id} has more tracks or faces than a run can hold.", "Split the recording.")
     embeddings, vectors = exemplars(run_id, tables["picks"], engine.artefacts.array("identify", identify, "vectors"))
     engine.vectors.add(facts["space"], run_id, embeddings["vector_id"].to_numpy(), vectors)
+    del vectors
+    give_back()
     chips = _keep_pictures(engine, identify)
     with engine.database.write() as transaction:
         new = {key: catalog.add_person(transaction, analysis.episode["show_id"], None) for key in naming.new_people()}
@@ -117,8 +126,13 @@ def _column(table: pa.Table, name: str) -> NDArray[np.int64]:
 
 def _keep_pictures(engine: Engine, identify: str) -> dict[int, str]:
     """Put the best picture of each track into the media store; returns track -> file name."""
-    pictures = engine.artefacts.table("identify", identify, "pictures")
-    return {track: engine.media.put(jpeg) for track, jpeg in zip(pictures["track"].to_pylist(), pictures["jpeg"].to_pylist(), strict=True)}
+    return {row["track"]: engine.media.put(row["jpeg"]) for row in _pictures(engine, identify)}
+
+
+def _pictures(engine: Engine, identify: str) -> Iterator[dict[str, Any]]:
+    """The best picture of each track: track, jpeg."""
+    for batch in engine.artefacts.batches("identify", identify, "pictures"):
+        yield from batch.to_pylist()
 
 
 def restore_pictures(engine: Engine, run_id: int, identify: str) -> int:
@@ -126,9 +140,7 @@ def restore_pictures(engine: Engine, run_id: int, identify: str) -> int:
     missing = {name for name in references.pictures_of_run(engine.database, run_id) if not engine.media.path(name).is_file()}
     if not missing or not engine.artefacts.exists("identify", identify):
         return 0
-    pictures = engine.artefacts.table("identify", identify, "pictures")["jpeg"].to_pylist()
-    found = [jpeg for jpeg in pictures if engine.media.name(jpeg) in missing]
-    return len({engine.media.put(jpeg) for jpeg in found})
+    return len({engine.media.put(row["jpeg"]) for row in _pictures(engine, identify) if engine.media.name(row["jpeg"]) in missing})
 
 
 def _segments(analysis: Analysis) -> pa.Table:
@@ -146,7 +158,7 @@ def _segments(analysis: Analysis) -> pa.Table:
 def _detections(run_id: int, detections: pa.Table) -> pa.Table:
     track = _column(detections, "track")
     return (
-        detections.select(["t_us", "x1", "y1", "x2", "y2", "score", "quality"])
+        detections.select(_OF_DETECTIONS)
         .append_column("detection_id", pa.array(ids.detection_id(run_id, _column(detections, "det")), pa.int64()))
         .append_column("track_id", pa.array(ids.track_id(run_id, track), pa.int64(), mask=track < 0))
     )

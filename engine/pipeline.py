@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from engine.artefacts import Artefacts
 from engine.config import Settings, build
 from engine.errors import BadMedia, RollcallError
 from engine.fingerprint import fingerprint
+from engine.memory import give_back
 from engine.tables import Episode, Observed, SegmentWindow
 from store.commit_point import commit_point
 
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
     from engine.models.runtime import ProviderReport
     from engine.sources.probe import MediaInfo
 
-STAGE_VERSION = {"observe": 5, "track": 5, "identify": 4}
+STAGE_VERSION = {"observe": 6, "track": 6, "identify": 4}
 """Raised when a stage's code gives other results for the same input."""
 
 REPORT_EVERY_S = 0.25
 
 Message = dict[str, Any]
+T = TypeVar("T")
 Send = Callable[[Message], None]
 
 
@@ -89,7 +91,10 @@ def perform(task: Message, send: Send) -> Message:
 
         return LOOKS[task["kind"]](task, send)
     performers = {"segment": _segment, "identify": _identify, "totals": _totals, "faces": _faces}
-    return performers[task["kind"]](task, Artefacts(Path(task["artefacts"])), build(task["settings"]), send)
+    done = performers[task["kind"]](task, Artefacts(Path(task["artefacts"])), build(task["settings"]), send)
+    if task["kind"] in ("segment", "identify"):
+        give_back()
+    return done
 
 
 @lru_cache(maxsize=1)
@@ -188,9 +193,10 @@ def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Sen
 
     started = time.monotonic()
     media, calibration = MediaInfo.from_dict(task["media"]), Calibration(**task["calibration"])
-    # All segments at once, but for their pictures: those are read again, a segment at a time.
-    segments = [(artefacts.observed(s["observe_key"], pictures=False), artefacts.tracked(s["track_key"])) for s in task["segments"]]
-    chips_of = lru_cache(maxsize=2)(lambda segment: artefacts.table("observe", task["segments"][segment]["observe_key"], "chips"))
+    # Never all segments at once: what the episode needs of each is kept, and the pictures are read again at the end.
+    segments = _one_at_a_time(lambda s: (artefacts.observed(s["observe_key"], pictures=False), artefacts.tracked(s["track_key"])), task["segments"])
+    windows = [SegmentWindow(**artefacts.meta("observe", s["observe_key"])["window"]) for s in task["segments"]]
+    pictures = _one_at_a_time(lambda s: artefacts.table("observe", s["observe_key"], "chips", ["jpeg"]), task["segments"])
     episode = stitch(segments, media.first_frame_us, media.duration_us, calibration, settings.track)
     found = evidence(episode, calibration, settings.identity)
     clustering = cluster(episode, found, settings.identity)
@@ -206,13 +212,20 @@ def _identify(task: Message, artefacts: Artefacts, settings: Settings, send: Sen
         "membership": clustering.membership,
         "posterior": posterior,
         "decisions": decide(episode, clustering, posterior, settings.identity),
-        "pictures": picture_of(segments, episode, chips_of),
+        "pictures": picture_of(windows, episode, pictures),
     }
     meta = {"step_us": episode.step_us, "duration_us": episode.duration_us, "frame_size": list(episode.frame_size)}
     artefacts.write("identify", task["key"], tables=tables, arrays={"vectors": episode.vectors, "pooled": episode.pooled}, meta=meta)
     commit_point("identify.written")
     detail = f"{episode.shots.num_rows} shots, {episode.tracks.num_rows} tracks, {clustering.clusters.num_rows} clusters"
     return {"log": [_line("identify", None, started, detail)]}
+
+
+def _one_at_a_time(read: Callable[[Message], T], segments: list[Message]) -> Iterator[T]:
+    """What is read of each segment; what is no longer needed of the one before is given back to the system."""
+    for segment in segments:
+        yield read(segment)
+        give_back()
 
 
 def _totals(task: Message, artefacts: Artefacts, settings: Settings, send: Send) -> Message:

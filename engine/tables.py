@@ -159,3 +159,10 @@ class Episode:
     picks: pa.Table
     vectors: NDArray[np.float32]
     pooled: NDArray[np.float32]
+
+
+def matrix_of(column: pa.ChunkedArray, width: int) -> NDArray[np.float32]:
+    """A fixed-size list column as (n, width) float32."""
+    flat = column.combine_chunks().flatten() if column.num_chunks else []
+    result: NDArray[np.float32] = np.asarray(flat, np.float32).reshape(-1, width)
+    return result

@@ -151,8 +151,31 @@ def test_a_made_episode_comes_out_as_it_was_made(made: Path) -> None:
         np.argmax([np.dot(vector, (np.array(disc) - 100) / np.linalg.norm(np.array(disc) - 100)) for disc in DISCS]) for vector in episode.pooled
     ]
     assert colours == [0, 1, 2, 0, 1, 3, 0, 2, 1] and not any(row["mixed"] for row in rows)
-    assert len(embedder.calls) <= 2, "one batch a segment, and one of the tracks whose first faces do not agree"
-    assert picture_of(result.segments, episode, lambda segment: result.segments[segment][0].chips)["track"].to_pylist() == list(range(9))
+    assert len(embedder.calls) <= 3, "one batch a segment, and one each of the tracks that two and that three faces do not tell"
+    windows, chips = [observed.window for observed, _ in result.segments], [observed.chips for observed, _ in result.segments]
+    assert picture_of(windows, episode, chips)["track"].to_pylist() == list(range(9))
+
+
+def test_faces_are_embedded_until_they_tell_that_a_track_is_one_person(made: Path) -> None:
+    """The discs of a track are all alike: how much that says is the calibration's to know."""
+    log_odds = {9.0: 2, 5.0: 3, 3.0: 6}
+    counts = {}
+    for most in log_odds:
+        calibration = Calibration(10.0, most - 10.0, "made")
+        found = analyse(made, Settings(), DiscFinder(), ColourEmbedder(), calibration)
+        per_track = np.bincount(found.episode.picks["track"].to_numpy())
+        good = np.flatnonzero(found.episode.tracks["quality"].to_numpy() > 0.5)
+        counts[most] = int(per_track[good].max())
+    assert counts == log_odds
+
+
+def test_a_detector_that_fails_ends_the_analysis(made: Path) -> None:
+    class Broken(DiscFinder):
+        def detect(self, image: Image, *, min_score: float, nms_iou: float) -> Faces:
+            raise ArithmeticError("no more")
+
+    with pytest.raises(ArithmeticError, match="no more"):
+        analyse(made, Settings(), Broken(), ColourEmbedder())
 
 
 @pytest.mark.parametrize("segment_s", [2.0, 3.0, 5.0, 8.0])

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 
 from engine.config import IdentitySettings
 from engine.identity.together import Together
-from engine.tables import BODY_DIMS, Episode
+from engine.tables import BODY_DIMS, Episode, matrix_of
 from engine.vision.boxes import boxes_of, overlap
 
 Pairwise = Any
@@ -21,8 +21,8 @@ Pairwise = Any
 
 Entries = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
-BLOCK = 512
-"""Rows of the pair matrix computed at a time."""
+BLOCK = 128
+"""Rows of the pair matrix computed at a time: of two thousand tracks, half a dozen such blocks at once take ten megabytes."""
 
 BODY_FOR, BODY_AGAINST = 4.0, 2.0
 """Bounds of what clothes can say, log odds: others wear the same, and jackets come off."""
@@ -52,13 +52,6 @@ RETURN_S = 3.0
 def middles(tracks: pa.Table) -> NDArray[np.float64]:
     """(n,) middle of each track, seconds."""
     result: NDArray[np.float64] = (tracks["start_us"].to_numpy() + tracks["end_us"].to_numpy()) / 2e6
-    return result
-
-
-def matrix_of(column: pa.ChunkedArray, width: int) -> NDArray[np.float32]:
-    """A fixed-size list column as (n, width) float32."""
-    flat = column.combine_chunks().flatten() if column.num_chunks else []
-    result: NDArray[np.float32] = np.asarray(flat, np.float32).reshape(-1, width)
     return result
 
 

@@ -58,18 +58,17 @@ class Evidence:
     shift: float
 
     def alike(self) -> NDArray[np.float32]:
-        """(n, n) float32: face, clothes and place added up. What speaks for a pair beside the faces cannot overrule faces that can be trusted and
-        speak against it: people share clothes and chairs."""
-        total = self.face.copy()
-        beside = (self.body + self.thread).tocoo()
-        face, trusted = self.face[beside.row, beside.col], self.trust[beside.row] * self.trust[beside.col]
-        total[beside.row, beside.col] += yielding(beside.data, face, trusted)
-        return total
+        """(n, n) float32: face, clothes and place added up."""
+        return self.alike_among(np.arange(len(self.trust)))
 
     def alike_among(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(k, k) `alike` of some tracks."""
-        total = self.alike()
-        return total if np.array_equal(tracks, np.arange(len(total))) else total[np.ix_(tracks, tracks)]
+        """(k, k) the same for some tracks. What speaks for a pair beside the faces cannot overrule faces that can be trusted and speak against it:
+        people share clothes and chairs."""
+        total = self.face[np.ix_(tracks, tracks)]
+        beside = (self.body + self.thread)[tracks][:, tracks].tocoo()
+        trusted = self.trust[tracks[beside.row]] * self.trust[tracks[beside.col]]
+        total[beside.row, beside.col] += yielding(beside.data, total[beside.row, beside.col], trusted)
+        return total
 
     def faces_among(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
         """(k, k) evidence between some tracks whose faces are too poor for anything else to be believed: clothes and place say no more for a pair
@@ -163,9 +162,8 @@ def hub_excess(
     position = np.full(len(cosine), -1)
     position[good] = np.arange(len(good))
     rows, columns = rows[position[columns] >= 0], position[columns[position[columns] >= 0]]
-    among_good = cosine[np.ix_(good, good)]
     for start in range(0, len(cosine), BLOCK):
-        block = cosine[start : start + BLOCK][:, good].copy()
+        block = cosine[start : start + BLOCK][:, good]
         here = (rows >= start) & (rows < start + BLOCK)
         apart = np.zeros(block.shape, bool)
         apart[rows[here] - start, columns[here]] = True
@@ -173,7 +171,7 @@ def hub_excess(
         itself = np.flatnonzero(own >= 0)
         candidates = np.where(apart, -2, block)
         candidates[itself, own[itself]] = -2
-        strangers = apart | (among_good[candidates.argmax(axis=1)] < limit)
+        strangers = apart | (cosine[good[candidates.argmax(axis=1)]][:, good] < limit)
         strangers[itself, own[itself]] = False
         near[start : start + len(block)] = _mean_of_largest(np.where(strangers, block, np.nan), settings.hub_neighbours)
     usual = min(float(np.nanmedian(near[good])), limit) if np.isfinite(near[good]).any() else limit

@@ -65,7 +65,7 @@ def load(choice: Choice, provider: str, threads: int) -> Loaded:
 
     Args:
         provider: auto | cpu | cuda | coreml.
-        threads: processor threads of the worker; one of them decodes, the others run the networks.
+        threads: processor threads of the worker; one of them decodes while the others find faces, and all of them embed.
 
     Raises:
         ProviderMismatch: an accelerator asked for by name is not really used.
@@ -73,7 +73,7 @@ def load(choice: Choice, provider: str, threads: int) -> Loaded:
     """
     beside = max(1, threads - 1)
     detector, found = open_detector(choice.detector, provider, beside)
-    embedder, compared = open_embedder(choice.embedder, provider, beside)
+    embedder, compared = open_embedder(choice.embedder, provider, threads)
     calibration = choice.embedder.calibration
     if calibration is None or embedder.dims != choice.embedder.entry.dims:
         raise ModelInvalid(f"{embedder.name} gives {embedder.dims} numbers a face, the registry says {choice.embedder.entry.dims}.")
@@ -102,7 +102,7 @@ def open_detector(model: Installed, provider: str, threads: int) -> tuple[FaceDe
 
 
 def open_embedder(model: Installed, provider: str, threads: int) -> tuple[FaceEmbedder, ProviderReport]:
-    """One embedder, and where it runs."""
+    """One embedder, and where it runs; a network that knows only the CPU works on two faces at a time, each with half of the threads."""
     if model.entry.runtime == "dlib_resnet":
         from engine.models.dlib_resnet import DlibResnet, runs_on_cuda
 
@@ -111,10 +111,11 @@ def open_embedder(model: Installed, provider: str, threads: int) -> tuple[FaceEm
     from engine.models import arcface
     from engine.models.sface import SFace
 
-    session, report = open_session(model.paths[0], provider, threads, arcface.PROBE)
+    session, report = open_session(model.paths[0], provider, max(1, threads // arcface.AT_ONCE), arcface.PROBE)
+    at_once = arcface.AT_ONCE if report.used == "cpu" and threads > 1 else 1
     if model.entry.runtime == "sface":
-        return SFace(model.name, model.digest, model.space, session), report
-    return arcface.ArcFace(model.name, model.digest, model.space, session, *arcface.scaling_of(model.paths[0])), report
+        return SFace(model.name, model.digest, model.space, session, at_once), report
+    return arcface.ArcFace(model.name, model.digest, model.space, session, *arcface.scaling_of(model.paths[0]), at_once), report
 
 
 def _better(profile: str, rank: int) -> str:

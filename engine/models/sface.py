@@ -11,5 +11,5 @@ from engine.models.arcface import ArcFace
 class SFace(ArcFace):
     """An embedder on an onnxruntime session of SFace."""
 
-    def __init__(self, name: str, digest: str, space: str, session: Any) -> None:
-        super().__init__(name, digest, space, session, mean=0.0, std=1.0)
+    def __init__(self, name: str, digest: str, space: str, session: Any, at_once: int = 1) -> None:
+        super().__init__(name, digest, space, session, mean=0.0, std=1.0, at_once=at_once)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -21,16 +22,19 @@ Size = tuple[int, int]
 
 
 class Converter:
-    """swscale contexts of one stream, one a size; making them anew for every frame would cost more than the conversion."""
+    """swscale contexts of one stream, one a size; making them anew for every frame would cost more than the conversion. Several threads may ask at
+    once: a context serves one of them at a time."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[int, int], Any] = {}
+        self._lock = Lock()
 
     def bgr(self, decoded: Any, width: int, height: int) -> Image:
         """The stored picture at a size."""
-        made = self._made.setdefault((width, height), VideoReformatter())
-        # One thread: swscale starts and ends its threads in every call, which takes longer than scaling a frame.
-        scaled = made.reformat(decoded, width, height, "bgr24", interpolation=_AREA, threads=1)
+        with self._lock:
+            made = self._made.setdefault((width, height), VideoReformatter())
+            # One thread: swscale starts and ends its threads in every call, which takes longer than scaling a frame.
+            scaled = made.reformat(decoded, width, height, "bgr24", interpolation=_AREA, threads=1)
         picture: Image = scaled.to_ndarray()
         return picture
 

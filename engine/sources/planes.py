@@ -21,11 +21,14 @@ Plane = NDArray[np.uint8]
 
 
 class Planes:
-    """The planes of a decoded frame, and their halves as far as asked for: OpenCV halves much faster than it scales by other factors."""
+    """The planes of a decoded frame, and their halves as far as asked for: OpenCV halves much faster than it scales by other factors.
+
+    Several threads may ask at once: each half is put in its place whole, and made twice at worst.
+    """
 
     def __init__(self, decoded: Any) -> None:
         self._decoded = decoded
-        self._halved: list[list[Plane]] = []
+        self._halved: list[dict[int, Plane]] = []
 
     def whole(self, size: tuple[int, int]) -> Image:
         """All of the picture at (width, height)."""
@@ -39,7 +42,7 @@ class Planes:
         """The same part in grey."""
         return np.asarray(cv2.LUT(resized(self._part(self._levels()[0], box, size), size), _greys(self._full_range())), np.uint8)
 
-    def _part(self, levels: list[Plane], box: tuple[int, int, int, int], size: tuple[int, int]) -> Plane:
+    def _part(self, levels: dict[int, Plane], box: tuple[int, int, int, int], size: tuple[int, int]) -> Plane:
         """A part of a plane, not below the size it is wanted in."""
         x1, y1, x2, y2 = box
         width, height = self._decoded.width, self._decoded.height
@@ -50,23 +53,21 @@ class Planes:
         left, top = floor(x1 / fx), floor(y1 / fy)
         return plane[top : max(top + 1, ceil(y2 / fy)), left : max(left + 1, ceil(x2 / fx))]
 
-    def _levels(self) -> list[list[Plane]]:
-        """Of Y, U and V: the plane and its halves."""
+    def _levels(self) -> list[dict[int, Plane]]:
+        """Of Y, U and V: the plane, and its halves by how often it was halved."""
         if not self._halved:
-            for plane in self._decoded.planes:
-                rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-                self._halved.append([rows[: plane.height, : plane.width]])
+            self._halved = [{0: _whole(plane)} for plane in self._decoded.planes]
         return self._halved
 
-    def _near(self, levels: list[Plane], size: tuple[int, int]) -> Plane:
+    def _near(self, levels: dict[int, Plane], size: tuple[int, int]) -> Plane:
         """The smallest halving of a plane that is not below a size."""
         for level in range(16):
             height, width = levels[level].shape
             if width % 2 or height % 2 or width // 2 < size[0] or height // 2 < size[1]:
                 return levels[level]
-            if level + 1 == len(levels):
-                levels.append(resized(levels[level], (width // 2, height // 2)))
-        return levels[-1]
+            if level + 1 not in levels:
+                levels[level + 1] = resized(levels[level], (width // 2, height // 2))
+        return levels[level + 1]
 
     def _matrix(self) -> NDArray[np.float32]:
         """Larger pictures that do not say which matrix they are in are taken to be in BT.709."""
@@ -81,11 +82,16 @@ class Planes:
         return np.asarray(cv2.transform(cv2.merge([resized(plane, size) for plane in planes]), self._matrix()), np.uint8)
 
 
+def _whole(plane: Any) -> Plane:
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
 def resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Scaled to (width, height), averaging what becomes smaller."""
-    if (picture.shape[1], picture.shape[0]) == size:
+    """Scaled to (width, height), averaging what becomes smaller by half or more; for less, four neighbours are as good and cost an eighth."""
+    width, height = picture.shape[1], picture.shape[0]
+    if (width, height) == size:
         return picture
-    smaller = size[0] <= picture.shape[1] and size[1] <= picture.shape[0]
+    smaller = size[0] <= width and size[1] <= height and (2 * size[0] <= width or 2 * size[1] <= height)
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.uint8)
 
 

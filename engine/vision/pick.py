@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from itertools import pairwise
 
 import cv2
@@ -16,8 +17,9 @@ from engine.vision.covered import covered
 from engine.vision.track import associate
 
 BATCH = 64
-TELLERS = 3
-"""Faces that tell whether a track needs more."""
+TELLERS = {2: 2.0, 3: 1.0}
+"""Faces that tell whether a track needs more, and how many times the log odds of `track.agree_log_odds` they must agree by: the first and the last,
+then the best too."""
 
 GOOD = 0.45
 """Faces of at least this quality may speak for two people in one track."""
@@ -71,28 +73,39 @@ def _embedded(
     calibration: Calibration,
     agree: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Detections embedded, and their vectors: of each track the first, the last and the best of those chosen, and the others too unless these are
-    good and surely (log odds `agree`) one person."""
-    none = np.zeros(0, np.int64)
-    tellers = [_tellers(picks) for picks in chosen]
-    flat = np.concatenate([*tellers, none])
-    vectors = _embed(chips, chip[flat], embedder)
-    others, at = [none], 0
-    for picks, told in zip(chosen, tellers, strict=True):
-        mine, at = vectors[at : at + len(told)], at + len(told)
-        certain = calibration.slope * float((mine @ mine.T).min(initial=1.0)) + calibration.intercept >= agree
-        if not certain or (quality[told] < GOOD).any():
-            others.append(picks[~np.isin(picks, told)])
-    rest = np.concatenate(others)
-    return np.concatenate([flat, rest]), np.concatenate([vectors, _embed(chips, chip[rest], embedder)])
+    """Detections embedded, and their vectors: of each track as few of those chosen as tell that it is one person (TELLERS), all if none do."""
+    vector_of: dict[int, NDArray[np.float32]] = {}
+    unsure = chosen
+    for count, times in TELLERS.items():
+        told = [_tellers(picks, count) for picks in unsure]
+        vector_of |= _embed_more(told, vector_of, chips, chip, embedder)
+        least = (times * agree - calibration.intercept) / calibration.slope
+        sure = [_alike([vector_of[int(det)] for det in picks], least) and bool((quality[picks] >= GOOD).all()) for picks in told]
+        unsure = [picks for picks, certain in zip(unsure, sure, strict=True) if not certain]
+    vector_of |= _embed_more(unsure, vector_of, chips, chip, embedder)
+    vectors = np.stack(list(vector_of.values())) if vector_of else np.zeros((0, embedder.dims), np.float32)
+    return np.array(list(vector_of), np.int64), vectors
 
 
-def _tellers(picks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first, the last and the best of some faces; the next best where these are fewer than three."""
-    if len(picks) <= TELLERS:
+def _tellers(picks: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The first, the last and the best of some faces, up to `count`; the next best where these are fewer."""
+    if len(picks) <= count:
         return picks
     ends = [int(picks.min()), int(picks.max())]
-    return np.array([*ends, next(int(det) for det in picks if int(det) not in ends)], np.int64)
+    return np.array([*ends, *[int(det) for det in picks if int(det) not in ends][: count - 2]], np.int64)
+
+
+def _alike(vectors: list[NDArray[np.float32]], least: float) -> bool:
+    """Whether every two of some vectors have at least a cosine."""
+    return not vectors or float((np.stack(vectors) @ np.stack(vectors).T).min()) >= least
+
+
+def _embed_more(
+    wanted: list[NDArray[np.int64]], known: Container[int], chips: pa.Table, chip: NDArray[np.int32], embedder: FaceEmbedder
+) -> dict[int, NDArray[np.float32]]:
+    """Vectors of the detections of some tracks that have none yet."""
+    new = [int(det) for picks in wanted for det in picks if int(det) not in known]
+    return dict(zip(new, _embed(chips, chip[new], embedder), strict=True))
 
 
 def _embed(chips: pa.Table, rows: NDArray[np.int32], embedder: FaceEmbedder) -> NDArray[np.float32]:

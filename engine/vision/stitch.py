@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.config import TrackSettings
 from engine.models.base import Calibration
-from engine.tables import DETECTIONS, PICKS, SHOT, Episode, Observed, Tracked
+from engine.tables import BODY_DIMS, DETECTIONS, PICKS, SHOT, Episode, Observed, SegmentWindow, Tracked, matrix_of
 from engine.vision.boxes import iou
 from engine.vision.threads import threads
 from engine.vision.tracks import track_table
@@ -21,33 +21,65 @@ SAME_FACE_IOU = 0.5
 
 
 @dataclass(frozen=True)
-class _Joined:
-    """All own detections of all segments in time order, with the joined track of each (-1: none) and where its picture is."""
+class _Part:
+    """What is kept of one segment once its neighbours are joined to it: of its own detections (n,) the rows, and the node of the track each is in
+    (-1: none); of its embedded faces (k,) the places among the own detections of all segments (-1: another's), and of its upper bodies (m,) too."""
 
     detections: pa.Table
-    track: NDArray[np.int64]
-    position: dict[tuple[int, int], int]
+    node: NDArray[np.int64]
+    picks: NDArray[np.int64]
+    qualities: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    bodies: NDArray[np.int64]
+    descriptors: NDArray[np.float32]
+    frames: pa.Table
 
 
-def stitch(segments: list[tuple[Observed, Tracked]], first_us: int, duration_us: int, calibration: Calibration, settings: TrackSettings) -> Episode:
+@dataclass
+class _Joining:
+    """All segments so far. Tracks of segments are nodes, numbered through; `parent` leads from each to the first it is the same as."""
+
+    parts: list[_Part] = field(default_factory=list)
+    parent: list[int] = field(default_factory=list)
+    windows: list[SegmentWindow] = field(default_factory=list)
+    cuts: list[NDArray[np.int64]] = field(default_factory=list)
+    places: int = 0
+
+    def root(self, node: int) -> int:
+        """The first node that is the same track."""
+        while self.parent[node] != node:
+            node = self.parent[node]
+        return node
+
+
+def stitch(
+    segments: Iterable[tuple[Observed, Tracked]], first_us: int, duration_us: int, calibration: Calibration, settings: TrackSettings
+) -> Episode:
     """One episode from its segments.
 
     Args:
-        segments: in order, as planned; each answers for the frames of its own window.
+        segments: in order, as planned; each answers for the frames of its own window. Two at a time are held.
         first_us, duration_us: time of the recording's first frame, and its end.
     """
-    shots = _shots(segments, first_us, duration_us)
-    starts = shots["start_us"].to_numpy()
-    joined = _join(segments, starts)
-    frames = _own_frames(segments)
-    picks, vectors = _picks(segments, joined)
-    first = segments[0][0]
-    detections = joined.detections.append_column("track", pa.array(joined.track, pa.int32()))
-    tracks, pooled = track_table(detections, picks, vectors, _bodies(segments, joined), shots, frames["t_us"].to_numpy(), calibration, settings)
+    joining, first, before = _Joining(), None, None
+    for here in segments:
+        first = first or (here[0].step_us, here[0].frame_size)
+        _add(joining, before, here)
+        before = here
+    assert first is not None
+    del before
+    shots = _shots(joining, first_us, duration_us)
+    detections = pa.concat_tables([part.detections for part in joining.parts])
+    detections = detections.set_column(0, DETECTIONS.field("det"), pa.array(np.arange(detections.num_rows), pa.int32()))
+    track = _numbered(joining, detections, shots["start_us"].to_numpy())
+    frames = pa.concat_tables([part.frames for part in joining.parts])
+    picks, vectors = _picks(joining.parts, track)
+    detections = detections.append_column("track", pa.array(track, pa.int32()))
+    tracks, pooled = track_table(detections, picks, vectors, _bodies(joining.parts), shots, frames["t_us"].to_numpy(), calibration, settings)
     return Episode(
-        step_us=first.step_us,
+        step_us=first[0],
         duration_us=duration_us,
-        frame_size=first.frame_size,
+        frame_size=first[1],
         shots=shots.append_column("thread", pa.array(threads(shots, frames), pa.int32())).cast(SHOT),
         tracks=tracks,
         detections=detections,
@@ -57,27 +89,61 @@ def stitch(segments: list[tuple[Observed, Tracked]], first_us: int, duration_us:
     )
 
 
-def picture_of(segments: list[tuple[Observed, Tracked]], episode: Episode, chips_of: Callable[[int], pa.Table]) -> pa.Table:
-    """The best picture of each track: track, jpeg; tracks without one are left out. `chips_of` gives the candidate pictures (CHIPS) of a segment."""
-    offsets = np.cumsum([0, *(len(_own(observed)) for observed, _ in segments)])
-    tracks, pictures = [], []
-    for track, det in zip(episode.tracks["track"].to_pylist(), episode.tracks["best_det"].to_pylist(), strict=True):
-        chip = episode.detections["chip"][det].as_py()
-        if chip >= 0:
-            segment = int(np.searchsorted(offsets, det, side="right")) - 1
-            tracks.append(track)
-            pictures.append(chips_of(segment)["jpeg"][chip].as_py())
-    return pa.table({"track": pa.array(tracks, pa.int32()), "jpeg": pa.array(pictures, pa.binary())})
+def picture_of(windows: list[SegmentWindow], episode: Episode, pictures: Iterable[pa.Table]) -> pa.Table:
+    """The best picture of each track, in the order of the segments: track, jpeg; tracks without one are left out.
+
+    Args:
+        windows: of the segments, in order.
+        pictures: of each segment (CHIPS, or its column `jpeg`).
+    """
+    best, chip = episode.tracks["best_det"].to_numpy(), episode.detections["chip"].to_numpy()
+    starts, t_us = [window.start_us for window in windows], episode.detections["t_us"].to_numpy()[best]
+    segment = np.where(chip[best] >= 0, np.searchsorted(starts, t_us, side="right") - 1, -1)
+    parts = [pa.table([pa.array([], pa.int32()), pa.array([], pa.binary())], names=["track", "jpeg"])]
+    for n, table in enumerate(pictures):
+        tracks = np.flatnonzero(segment == n)
+        parts.append(pa.table({"track": pa.array(tracks, pa.int32()), "jpeg": table["jpeg"].take(pa.array(chip[best[tracks]]))}))
+    return pa.concat_tables(parts)
 
 
-def _shots(segments: list[tuple[Observed, Tracked]], first_us: int, duration_us: int) -> pa.Table:
+def _add(joining: _Joining, before: tuple[Observed, Tracked] | None, here: tuple[Observed, Tracked]) -> None:
+    """Join a segment to the one before it, and keep what the episode needs of it."""
+    observed, tracked = here
+    nodes = len(joining.parent)
+    joining.parent += range(nodes, nodes + int(tracked.tracked["track"].to_numpy().max(initial=-1)) + 1)
+    if before is not None:
+        earlier = nodes - int(before[1].tracked["track"].to_numpy().max(initial=-1)) - 1
+        for left, right in _shared_tracks(before, here):
+            joining.parent[joining.root(nodes + right)] = joining.root(earlier + left)
+    own, track = _own(observed), _track_of(observed, tracked)
+    bodies, descriptors = observed.chips["det"].to_numpy(), matrix_of(observed.chips["body"], BODY_DIMS)
+    place = np.full(len(track), -1, np.int64)
+    place[own] = joining.places + np.arange(len(own))
+    shown = np.flatnonzero((place[bodies] >= 0) & descriptors.any(axis=1))
+    joining.places += len(own)
+    joining.windows.append(observed.window)
+    joining.cuts.append(observed.cuts["t_us"].to_numpy().copy())
+    joining.parts.append(
+        _Part(
+            detections=observed.detections.take(pa.array(own)),
+            node=np.where(track[own] >= 0, nodes + track[own], -1),
+            picks=place[tracked.picks["det"].to_numpy()],
+            qualities=tracked.picks["quality"].to_numpy().copy(),
+            vectors=tracked.vectors,
+            bodies=place[bodies[shown]],
+            descriptors=descriptors[shown],
+            frames=_own_frames(observed),
+        )
+    )
+
+
+def _shots(joining: _Joining, first_us: int, duration_us: int) -> pa.Table:
     """Shots between cuts. A cut near a border is taken from the side that has seen more frames around it."""
     cuts: list[int] = []
-    for n, (observed, _) in enumerate(segments):
-        window = observed.window
-        low = window.start_us if n == 0 else (window.start_us + segments[n - 1][0].window.seen_until_us) // 2
-        high = (window.end_us + window.seen_until_us) // 2 if n + 1 < len(segments) else duration_us
-        cuts += [t for t in observed.cuts["t_us"].to_pylist() if low <= t < high]
+    for n, window in enumerate(joining.windows):
+        low = window.start_us if n == 0 else (window.start_us + joining.windows[n - 1].seen_until_us) // 2
+        high = (window.end_us + window.seen_until_us) // 2 if n + 1 < len(joining.windows) else duration_us
+        cuts += [t for t in joining.cuts[n].tolist() if low <= t < high]
     edges = [first_us, *[t for t in sorted(set(cuts)) if t > first_us], duration_us]
     return pa.table(
         {
@@ -95,46 +161,9 @@ def _own(observed: Observed) -> NDArray[np.int64]:
     return own
 
 
-def _own_frames(segments: list[tuple[Observed, Tracked]]) -> pa.Table:
-    parts = []
-    for observed, _ in segments:
-        t_us = observed.frames["t_us"]
-        parts.append(observed.frames.filter(pc.and_(pc.greater_equal(t_us, observed.window.start_us), pc.less(t_us, observed.window.end_us))))
-    return pa.concat_tables(parts)
-
-
-def _join(segments: list[tuple[Observed, Tracked]], shot_starts: NDArray[np.int64]) -> _Joined:
-    """Give every own detection its place and its joined track."""
-    parent: dict[tuple[int, int], tuple[int, int]] = {}
-
-    def root(node: tuple[int, int]) -> tuple[int, int]:
-        while parent.get(node, node) != node:
-            node = parent[node]
-        return node
-
-    for n in range(len(segments) - 1):
-        for left, right in _shared_tracks(segments[n], segments[n + 1]):
-            parent[root((n + 1, right))] = root((n, left))
-
-    parts, groups = [], []
-    position: dict[tuple[int, int], int] = {}
-    for n, (observed, tracked) in enumerate(segments):
-        own = _own(observed)
-        track_of = _track_of(observed, tracked)
-        position.update(_placed(n, own, len(position)))
-        parts.append(observed.detections.take(pa.array(own)))
-        groups += [root((n, int(track_of[det]))) if track_of[det] >= 0 else None for det in own]
-    detections = pa.concat_tables(parts)
-    count = detections.num_rows
-    detections = detections.set_column(0, DETECTIONS.field("det"), pa.array(np.arange(count), pa.int32()))
-    shot = np.searchsorted(shot_starts, detections["t_us"].to_numpy(), side="right") - 1
-    # A track that reaches across a cut only its neighbour segment saw is two tracks.
-    keys = [(group, int(shot[i])) if group is not None else None for i, group in enumerate(groups)]
-    return _Joined(detections, _numbered(keys, detections), position)
-
-
-def _placed(segment: int, own: NDArray[np.int64], offset: int) -> dict[tuple[int, int], int]:
-    return {(segment, int(det)): offset + i for i, det in enumerate(own)}
+def _own_frames(observed: Observed) -> pa.Table:
+    t_us = observed.frames["t_us"]
+    return observed.frames.filter(pc.and_(pc.greater_equal(t_us, observed.window.start_us), pc.less(t_us, observed.window.end_us)))
 
 
 def _track_of(observed: Observed, tracked: Tracked) -> NDArray[np.int64]:
@@ -147,9 +176,9 @@ def _track_of(observed: Observed, tracked: Tracked) -> NDArray[np.int64]:
 def _shared_tracks(left: tuple[Observed, Tracked], right: tuple[Observed, Tracked]) -> list[tuple[int, int]]:
     """Pairs of tracks that hold the same faces in the frames both segments saw: most shared faces first, each track once."""
     votes: dict[tuple[int, int], int] = {}
-    start = right[0].window.start_us
+    start, of_left, of_right = right[0].window.start_us, _track_of(*left), _track_of(*right)
     for a, b in _shared_detections(left[0], right[0], start):
-        pair = (int(_track_of(*left)[a]), int(_track_of(*right)[b]))
+        pair = (int(of_left[a]), int(of_right[b]))
         if min(pair) >= 0:
             votes[pair] = votes.get(pair, 0) + 1
     pairs: list[tuple[int, int]] = []
@@ -174,42 +203,31 @@ def _shared_detections(left: Observed, right: Observed, start_us: int) -> list[t
     return pairs
 
 
-def _numbered(keys: list[tuple[tuple[int, int], int] | None], detections: pa.Table) -> NDArray[np.int64]:
-    """Tracks numbered by the time of their first face, then from left to right: the same however the recording was cut into segments."""
+def _numbered(joining: _Joining, detections: pa.Table, shot_starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(detections,) track of each, -1 for none. Tracks are numbered by the time of their first face, then from left to right: the same however the
+    recording was cut into segments. A track that reaches across a cut only its neighbour segment saw is two tracks."""
     t_us, x1 = detections["t_us"].to_numpy(), detections["x1"].to_numpy()
-    first: dict[tuple[tuple[int, int], int], tuple[int, float]] = {}
-    for i, key in enumerate(keys):
-        if key is not None and key not in first:
-            first[key] = (int(t_us[i]), float(x1[i]))
-    number = {key: n for n, key in enumerate(sorted(first, key=lambda key: first[key]))}
-    return np.array([number[key] if key is not None else -1 for key in keys], np.int64)
+    node = np.concatenate([part.node for part in joining.parts])
+    root = np.array([joining.root(at) for at in range(len(joining.parent))], np.int64)
+    faces = np.flatnonzero(node >= 0)
+    key = root[node[faces]] * (len(shot_starts) + 1) + np.searchsorted(shot_starts, t_us[faces], side="right")
+    _, first, of_face = np.unique(key, return_index=True, return_inverse=True)
+    number = np.empty(len(first), np.int64)
+    number[np.lexsort((first, x1[faces[first]], t_us[faces[first]]))] = np.arange(len(first))
+    track = np.full(len(node), -1, np.int64)
+    track[faces] = number[of_face]
+    return track
 
 
-def _picks(segments: list[tuple[Observed, Tracked]], joined: _Joined) -> tuple[pa.Table, NDArray[np.float32]]:
+def _picks(parts: list[_Part], track: NDArray[np.int64]) -> tuple[pa.Table, NDArray[np.float32]]:
     """Embedded faces of own frames under their new numbers, track by track, best first."""
-    tracks, detections, qualities, rows = [], [], [], []
-    for n, (_, tracked) in enumerate(segments):
-        for row, (det, quality) in enumerate(zip(tracked.picks["det"].to_pylist(), tracked.picks["quality"].to_pylist(), strict=True)):
-            place = joined.position.get((n, det))
-            if place is not None and joined.track[place] >= 0:
-                tracks.append(int(joined.track[place]))
-                detections.append(place)
-                qualities.append(quality)
-                rows.append(tracked.vectors[row])
-    order = np.lexsort((np.array(detections), -np.array(qualities), np.array(tracks))) if tracks else np.zeros(0, np.int64)
-    table = pa.table({"track": tracks, "det": detections, "quality": qualities}, schema=PICKS)
-    vectors = np.stack(rows) if rows else np.zeros((0, segments[0][1].vectors.shape[1]), np.float32)
-    return table.take(pa.array(order)), vectors[order]
+    place, quality = np.concatenate([part.picks for part in parts]), np.concatenate([part.qualities for part in parts])
+    kept = np.flatnonzero((place >= 0) & (track[place] >= 0)) if len(track) else np.zeros(0, np.int64)
+    order = kept[np.lexsort((place[kept], -quality[kept], track[place[kept]]))] if len(kept) else kept
+    table = pa.table({"track": track[place[order]] if len(order) else [], "det": place[order], "quality": quality[order]}, schema=PICKS)
+    return table, np.concatenate([part.vectors for part in parts])[order]
 
 
-def _bodies(segments: list[tuple[Observed, Tracked]], joined: _Joined) -> dict[int, NDArray[np.float32]]:
-    """Upper-body descriptors by detection, where there is a picture."""
-    bodies = {}
-    for n, (observed, _) in enumerate(segments):
-        chips = observed.chips
-        flat = chips["body"].combine_chunks().flatten().to_numpy() if chips.num_rows else np.zeros(0, np.float32)
-        for det, body in zip(chips["det"].to_pylist(), flat.reshape(chips.num_rows, -1) if chips.num_rows else [], strict=True):
-            place = joined.position.get((n, det))
-            if place is not None:
-                bodies[place] = body
-    return bodies
+def _bodies(parts: list[_Part]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Detections that have an upper-body descriptor, and the descriptors."""
+    return np.concatenate([part.bodies for part in parts]), np.concatenate([part.descriptors for part in parts])

@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.tables import SIGNATURE_BYTES
+
 SAME_SETUP = 14.0
 """Mean difference of two frame signatures (0..255) below which they show the same set-up."""
 
@@ -21,8 +23,10 @@ def threads(shots: pa.Table, frames: pa.Table) -> list[int]:
         frames: analysed frames (schema FRAMES) in time order.
     """
     t_us = frames["t_us"].to_numpy()
-    raw = frames["signature"].combine_chunks() if frames.num_rows else None
-    marks = np.frombuffer(b"".join(raw.to_pylist()), np.uint8).reshape(frames.num_rows, -1) if raw is not None else np.zeros((0, 1), np.uint8)
+    marks = np.zeros((frames.num_rows, SIGNATURE_BYTES), np.uint8)
+    if frames.num_rows:
+        raw = frames["signature"].combine_chunks()
+        marks = np.frombuffer(raw.buffers()[1], np.uint8).reshape(-1, SIGNATURE_BYTES)[raw.offset : raw.offset + len(raw)]
     seen: list[tuple[int, int, NDArray[np.float32]]] = []
     numbers: list[int] = []
     for start, end in zip(shots["start_us"].to_pylist(), shots["end_us"].to_pylist(), strict=True):

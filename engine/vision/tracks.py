@@ -16,7 +16,7 @@ def track_table(
     detections: pa.Table,
     picks: pa.Table,
     vectors: NDArray[np.float32],
-    bodies: dict[int, NDArray[np.float32]],
+    bodies: tuple[NDArray[np.int64], NDArray[np.float32]],
     shots: pa.Table,
     frame_times: NDArray[np.int64],
     calibration: Calibration,
@@ -27,7 +27,7 @@ def track_table(
     Args:
         detections: schema DETECTIONS plus `track` (-1: none), in time order.
         picks, vectors: embedded faces, track by track, best first.
-        bodies: upper-body descriptor of some detections.
+        bodies: (k,) some detections and (k, BODY_DIMS) their upper-body descriptors, in any order.
         frame_times: analysed frames, ascending; an interval ends halfway to the next one without the face, or at the cut before it.
     """
     track_of = detections["track"].to_numpy()
@@ -36,6 +36,8 @@ def track_table(
     edges = np.searchsorted(track_of[order], np.arange(count + 1))
     pick_edges = np.searchsorted(picks["track"].to_numpy(), np.arange(count + 1))
     columns = {name: detections[name].to_numpy() for name in ("t_us", "score", "height_px", "quality")}
+    body_of, descriptors = np.full(len(track_of), -1, np.int64), bodies[1]
+    body_of[bodies[0]] = np.arange(len(descriptors))
     starts, ends = shots["start_us"].to_numpy(), shots["end_us"].to_numpy()
     rows, pooled = [], np.zeros((count, vectors.shape[1]), np.float32)
     for track in range(count):
@@ -60,7 +62,7 @@ def track_table(
                 "spread": spread,
                 "mixed": bool(good.sum() >= 2 and limit < settings.mixed_log_odds),
                 "best_det": int(picked[0]) if len(picked) else int(faces[columns["quality"][faces].argmax()]),
-                "body": _body([bodies[int(det)] for det in faces if int(det) in bodies]),
+                "body": _body(descriptors[body_of[faces][body_of[faces] >= 0]]),
             }
         )
     return pa.Table.from_pylist(rows, schema=TRACK), pooled
@@ -107,7 +109,7 @@ def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return normalised
 
 
-def _body(descriptors: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Mean appearance of those faces whose upper body is in the picture."""
-    seen = [descriptor for descriptor in descriptors if descriptor.any()]
-    return _unit(np.mean(seen, axis=0)) if seen else np.zeros(BODY_DIMS, np.float32)
+def _body(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean appearance of those faces (k, BODY_DIMS) whose upper body is in the picture."""
+    seen = descriptors[descriptors.any(axis=1)]
+    return _unit(seen.mean(axis=0)) if len(seen) else np.zeros(BODY_DIMS, np.float32)

@@ -296,7 +296,8 @@ class Maker:
         detections = _detections(t_us, box, quality, score, height, chip, track)
         shots = pa.table([pa.array([row[k] for row in self.shots], entry.type) for k, entry in enumerate(SHOT)], schema=SHOT)
         picks, vectors = _picks(t_us, quality, chip, track, np.concatenate([rows.vectors[k] for k in order]).astype(np.float32))
-        bodies = {int(det): rows.body[order[int(track[det])]].astype(np.float32) for det in np.flatnonzero(chip >= 0)}
+        shown = np.flatnonzero(chip >= 0)
+        bodies = shown, np.array([rows.body[order[int(track[det])]] for det in shown], np.float32).reshape(len(shown), -1)
         tracks, pooled = track_table(detections, picks, vectors, bodies, shots, _looks(0, end), calibration(), TrackSettings())
         episode = Episode(STEP_US, end, (1280, 720), shots, tracks, detections, picks, vectors, pooled)
         gallery, known = self._gallery()

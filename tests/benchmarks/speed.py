@@ -102,7 +102,8 @@ def about() -> str:
             continue
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     machine = f"{cores} cores, {platform.system()} {platform.machine()}, CPU provider, {load()} at the start"
-    setup = f"{DETECTOR} + {EMBEDDER}, {SIZE} px, worker of {THREADS} threads: {BESIDE} in a network, 1 in the decoder beside it; no spinning"
+    threads = f"worker of {THREADS} threads: {BESIDE} in the detector, 1 in the decoder beside it, {THREADS} faces embedded at once; no spinning"
+    setup = f"{DETECTOR} + {EMBEDDER}, {SIZE} px, {threads}"
     return f"machine: {machine}\nversions: Python {platform.python_version()}, {', '.join(versions)}\nsetup: {setup}"
 
 

@@ -29,7 +29,7 @@ from engine.vision.pick import track_segment
 DETECTOR, EMBEDDER = "det_500m", "mobilefacenet_foamliu"
 SIZE, THREADS = 640, 2
 BESIDE = THREADS - 1
-"""Threads rollcall gives its networks: one of the worker's decodes (engine/models/load.py)."""
+"""Threads rollcall gives the network that finds faces: one of the worker's decodes. Faces are embedded two at a time (engine/models/load.py)."""
 
 SURE, SAME_IOU = 0.5, 0.5
 
@@ -81,7 +81,7 @@ class Ours:
         """The pair of the benchmark, from a folder that holds it."""
         installed = Models(folder).installed()
         detector, _ = open_detector(installed[DETECTOR], "cpu", BESIDE)
-        embedder, _ = open_embedder(installed[EMBEDDER], "cpu", BESIDE)
+        embedder, _ = open_embedder(installed[EMBEDDER], "cpu", THREADS)
         calibration = installed[EMBEDDER].calibration
         assert calibration is not None
         return cls(detector, embedder, calibration, Settings())

@@ -1,6 +1,7 @@
 """Where rollcall's processor time goes on a clip: its stages' functions wrapped with a stopwatch, and the floor below them.
 
-Each thread's own processor time is counted, so other work of the machine does not show, and decoding beside the rest does.
+Each thread's own processor time is counted, so other work of the machine does not show, and what is decoded, looked at and embedded beside the
+rest does.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ STAGES: list[tuple[Any, str, str]] = [
     (DecodedFrame, "scaled", "picture scaled:"),
     (DecodedFrame, "crop", "picture cut:"),
     (pick, "_embed", "embedding"),
-    (ArcFace, "embed", "embedding: network"),
+    (ArcFace, "_run", "embedding: network"),
     (pick, "associate", "association"),
 ]
 """What is wrapped: owner, function, stage."""
