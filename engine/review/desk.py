@@ -301,6 +301,8 @@ def anchor_rows(
 
 def _differing(before: tuple[Piece, ...], after: tuple[Piece, ...]) -> list[tuple[Piece, Piece]]:
     """Stretches of a track, cut at the bounds of both sides, whose label, lock or cluster differs."""
+    if len(before) == len(after) == 1:  # nearly every track: nothing cuts it
+        return [(before[0], after[0])] if _label(before[0]) != _label(after[0]) else []
     found = []
     for old in before:
         for new in after:

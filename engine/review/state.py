@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +16,9 @@ from store.database import Database
 
 SPLIT_CLUSTERS_FROM = ids.CLUSTERS_PER_RUN // 2
 """Numbers of clusters made by taking members out of another begin here; the machine's are below."""
+
+MOVES = frozenset({"merge", "part"})
+"""Verbs that move faces to another cluster."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class People:
 class EpisodeState:
     """One run under review. Never changed in place: `with_decisions` gives the next one.
 
-    tracks: by id. covers: of each track, by all decisions, also those taken back. pieces: of each track, in time order. refolded: tracks folded
+    tracks: by id. covers: of each track, by all decisions, also those taken back; spread: the same, of each decision. pieces: of each track, in time
+    order. held_us: microseconds of track under each label. rev: the newest decision that touches any of the run's faces. refolded: tracks folded
     again when the state was made of the one before.
     """
 
@@ -49,8 +52,11 @@ class EpisodeState:
     tracks: Mapping[int, MachineTrack]
     decisions: Mapping[int, Decision]
     covers: Mapping[int, tuple[Cover, ...]]
+    spread: Mapping[int, tuple[Cover, ...]]
     rules: Rulebook
     pieces: Mapping[int, tuple[Piece, ...]]
+    held_us: Mapping[int | None, int]
+    rev: int
     refolded: frozenset[int] = frozenset()
 
     @classmethod
@@ -67,31 +73,49 @@ class EpisodeState:
 
     def with_decisions(self, new: Iterable[Decision], covers: Iterable[Cover]) -> EpisodeState:
         """The state after more decisions: those about this episode, those about people, and those that take others back."""
-        added = list(new)
+        added, fresh = list(new), list(covers)
         mine = {**self.decisions, **{d.decision_id: d for d in added}}
-        by_track: dict[int, tuple[Cover, ...]] = dict(self.covers)
-        touched: set[int] = set()
-        for cover in covers:
-            by_track[cover.track_id] = (*by_track.get(cover.track_id, ()), cover)
-            touched.add(cover.track_id)
-        rules = rulebook(self.run_id, self.tracks, mine, by_track)
-        changed = (set(rules.voided) ^ set(self.rules.voided)) | {one for d in added for one in d.voids}
-        changed |= {one for one, _ in set(rules.moves_to.items()) ^ set(self.rules.moves_to.items())}
-        if changed:
-            touched |= {track for track, found in by_track.items() if any(c.decision_id in changed for c in found)}
+        by_track, spread = _with(self.covers, fresh, lambda c: c.track_id), _with(self.spread, fresh, lambda c: c.decision_id)
+        rules = self._rules(mine, added, spread)
+        touched = {cover.track_id for cover in fresh}
+        if rules.voided is not self.rules.voided or rules.moves_to is not self.rules.moves_to:
+            changed = (set(rules.voided) ^ set(self.rules.voided)) | {one for d in added for one in d.voids}
+            changed |= {one for one, _ in set(rules.moves_to.items()) ^ set(self.rules.moves_to.items())}
+            touched |= {cover.track_id for one in changed for cover in spread.get(one, ())}
         if rules.merged != self.rules.merged:
-            touched |= self._of_people(by_track, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
+            touched |= self._of_people(spread, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
         pieces = dict(self.pieces)
+        held, rev = dict(self.held_us), self.rev
         for track in touched:
+            _hold(held, pieces[track], -1)
             pieces[track] = fold_track(self.tracks[track], by_track.get(track, ()), rules)
-        return replace(self, decisions=mine, covers=by_track, rules=rules, pieces=pieces, refolded=frozenset(touched))
+            _hold(held, pieces[track], 1)
+            rev = max(rev, *[piece.rev for piece in pieces[track]])
+        return replace(
+            self,
+            decisions=mine,
+            covers=by_track,
+            spread=spread,
+            rules=rules,
+            pieces=pieces,
+            held_us=held,
+            rev=rev,
+            refolded=frozenset(touched),
+        )
 
-    def _of_people(self, covers: Mapping[int, tuple[Cover, ...]], known: Mapping[int, Decision], merges: set[tuple[int, int]]) -> set[int]:
+    def _rules(self, known: dict[int, Decision], added: list[Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
+        """The rules after more decisions; most change nothing but what is known."""
+        verbs = {d.verb for d in added}
+        if any(d.voids for d in added) or verbs & {"person_merge", "person_forget", *MOVES}:
+            return rulebook(self.run_id, self.tracks, known, spread)
+        return replace(self.rules, decisions=known, verdicts={})
+
+    def _of_people(self, spread: Mapping[int, tuple[Cover, ...]], known: Mapping[int, Decision], merges: set[tuple[int, int]]) -> set[int]:
         """Tracks about which the machine or a decision names somebody some merges of people are about."""
         people = {person for merge in merges for person in merge}
-        named = {one for one, d in known.items() if d.person_id in people or "labels" in d.parameters}
+        named = [one for one, d in known.items() if d.person_id in people or "labels" in d.parameters]
         by_machine = {track_id for track_id, track in self.tracks.items() if track.person_id is not None and self._meets(track.person_id, people)}
-        return by_machine | {track for track, found in covers.items() if any(c.decision_id in named for c in found)}
+        return by_machine | {cover.track_id for one in named for cover in spread.get(one, ())}
 
     def _meets(self, person_id: int, people: set[int]) -> bool:
         """Whether somebody, or whom they were merged into, is one of some people."""
@@ -105,24 +129,9 @@ class EpisodeState:
         """Tracks whose pieces differ from the state this one was made of."""
         return sorted(track for track in self.refolded if self.pieces[track] != before.pieces[track])
 
-    @cached_property
-    def rev(self) -> int:
-        """The newest decision that touches any of the run's faces."""
-        return max((piece.rev for pieces in self.pieces.values() for piece in pieces), default=0)
-
-    @cached_property
-    def held_us(self) -> dict[int | None, int]:
-        """Microseconds of track under each label."""
-        held: dict[int | None, int] = {}
-        for pieces in self.pieces.values():
-            for piece in pieces:
-                if not piece.excluded:
-                    held[piece.person_id] = held.get(piece.person_id, 0) + piece.end_us - piece.start_us
-        return held
-
     def all_pieces(self) -> list[Piece]:
         """Every piece, by track and time."""
-        return [piece for track in sorted(self.pieces) for piece in self.pieces[track]]
+        return [piece for pieces in self.pieces.values() for piece in pieces]
 
     def rows(self, tracks: Iterable[int]) -> pa.Table:
         """ASSIGNMENT rows of some tracks."""
@@ -157,42 +166,61 @@ def build(
 ) -> EpisodeState:
     """Fold a run whole."""
     mine = {d.decision_id: d for d in sorted([*known, *people.decisions], key=lambda d: d.decision_id)}
-    rules = rulebook(run_id, tracks, mine, covers)
-    pieces = {track_id: fold_track(track, covers.get(track_id, ()), rules) for track_id, track in tracks.items()}
-    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, rules, pieces)
+    spread = _with({}, (cover for found in covers.values() for cover in found), lambda c: c.decision_id)
+    rules = rulebook(run_id, tracks, mine, spread)
+    pieces = {track_id: fold_track(tracks[track_id], covers.get(track_id, ()), rules) for track_id in sorted(tracks)}
+    held: dict[int | None, int] = {}
+    for found in pieces.values():
+        _hold(held, found, 1)
+    rev = max((piece.rev for found in pieces.values() for piece in found), default=0)
+    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, rules, pieces, held, rev)
 
 
-def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], covers: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
-    """What the fold needs to know beside covers."""
-    gone = voided(known.values())
+def _with(index: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover], key: Callable[[Cover], int]) -> dict[int, tuple[Cover, ...]]:
+    """An index of covers with more of them."""
+    found = dict(index)
+    fresh: dict[int, list[Cover]] = defaultdict(list)
+    for cover in covers:
+        fresh[key(cover)].append(cover)
+    for one, mine in fresh.items():
+        found[one] = (*found.get(one, ()), *mine)
+    return found
+
+
+def _hold(held: dict[int | None, int], pieces: Iterable[Piece], sign: int) -> None:
+    """Add the microseconds of pieces to those of their people, or take them away."""
+    for piece in pieces:
+        if not piece.excluded:
+            held[piece.person_id] = held.get(piece.person_id, 0) + sign * (piece.end_us - piece.start_us)
+
+
+def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
+    """What the fold needs to know beside covers. spread: covers of each decision."""
+    takers = [d for d in known.values() if d.voids]
+    gone = voided(takers)
     merged = People(tuple(d for d in known.values() if d.verb == "person_merge")).merged(gone)
-    return Rulebook(known, gone, touches(known.values()), merged, _moves(run_id, tracks, known, gone, covers), erased(known.values()))
+    return Rulebook(known, gone, touches(takers), merged, _moves(run_id, tracks, known, gone, spread), erased(known.values()))
 
 
 def _moves(
-    run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], gone: set[int], covers: Mapping[int, tuple[Cover, ...]]
+    run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], gone: set[int], spread: Mapping[int, tuple[Cover, ...]]
 ) -> dict[int, int]:
     """Which cluster each standing merge or split of clusters moves its part 1 to. A merge moves to where most of its part 0 is by then."""
-    moving = [d for d in known.values() if d.verb in ("merge", "part") and d.decision_id not in gone]
-    if not moving:
-        return {}
-    by_decision: dict[int, list[Cover]] = defaultdict(list)
-    for found in covers.values():
-        for cover in found:
-            by_decision[cover.decision_id].append(cover)
     moves: dict[int, int] = {}
-    at = {track_id: track.cluster_id for track_id, track in tracks.items()}
-    for decision in sorted(moving, key=lambda d: d.decision_id):
+    at: dict[int, int] = {}
+    for decision in sorted((d for d in known.values() if d.verb in MOVES and d.decision_id not in gone), key=lambda d: d.decision_id):
+        covers = spread.get(decision.decision_id, ())
         if decision.verb == "part":
             target = ids.cluster_id(run_id, SPLIT_CLUSTERS_FROM + decision.decision_id % SPLIT_CLUSTERS_FROM)
         else:
             held: dict[int, int] = defaultdict(int)
-            for cover in by_decision[decision.decision_id]:
+            for cover in covers:
                 if cover.part == 0:
-                    held[at[cover.track_id]] += cover.end_us - cover.start_us
+                    cluster = at.get(cover.track_id)
+                    held[tracks[cover.track_id].cluster_id if cluster is None else cluster] += cover.end_us - cover.start_us
             if not held:
                 continue
             target = max(held, key=lambda cluster: (held[cluster], -cluster))
         moves[decision.decision_id] = target
-        at.update({cover.track_id: target for cover in by_decision[decision.decision_id] if cover.part == 1})
+        at.update({cover.track_id: target for cover in covers if cover.part == 1})
     return moves

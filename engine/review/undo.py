@@ -140,8 +140,8 @@ def _check_authority(desk: Desk, database: Database, ledger: Ledger, chosen: lis
     reached = ledger.reached(d.decision_id for d in chosen)
     for episode in sorted(people.analysed(database, {d.episode_id for d in ledger.some(reached) if d.episode_id is not None})):
         state = desk.state(episode)
-        for track, covers in state.covers.items():
-            if any(c.decision_id in reached for c in covers) and any(piece.locked for piece in state.pieces[track]):
+        for track in sorted({cover.track_id for one in reached for cover in state.spread.get(one, ())}):
+            if any(piece.locked for piece in state.pieces[track]):
                 raise Refused(f"Track {track} is locked.", authority.HINT_UNLOCK, tracks=[track])
 
 

@@ -97,7 +97,7 @@ def _says(piece: Piece, label: Draft) -> bool:
 def _lies_within(decision_id: int, aim: Aim) -> bool:
     """Whether all that a decision covers is in the aim."""
     inside = {target.track_id: target for target in aim.targets}
-    mine = [cover for covers in aim.state.covers.values() for cover in covers if cover.decision_id == decision_id]
+    mine = aim.state.spread.get(decision_id, ())
     return all(c.track_id in inside and inside[c.track_id].start_us <= c.start_us and c.end_us <= inside[c.track_id].end_us for c in mine)
 
 
