@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from store.commit_point import commit_point
 from store.errors import Locked
 from store.gate import Gate
 from store.journal import Journal
+from store.remembered import Epochs, Remembered
 
 log = logging.getLogger("rollcall.store")
 T = TypeVar("T")
@@ -37,18 +38,25 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+REMEMBERED = 4096
+"""Reads of rows that seldom change whose answers are kept."""
+
+
 class Transaction:
     """The writer lane while one transaction holds it."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, epochs: Epochs) -> None:
         self._cursor = cursor
+        self._epochs = epochs
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement and drop its result."""
+        self._epochs.statement(sql)
         self._cursor.execute(sql, list(parameters)).fetchall()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows as this transaction sees them."""
+        self._epochs.statement(sql)
         return _rows(self._cursor, sql, parameters)
 
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
@@ -134,6 +142,8 @@ class Database:
         self._writer = threading.RLock()
         self._local = threading.local()
         self._gate = Gate()
+        self.epochs = Epochs()
+        self._remembered = Remembered(self.epochs, REMEMBERED)
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         try:
             self._root = repair.opened(self.path, self._connect)
@@ -190,6 +200,15 @@ class Database:
         found = self.rows(sql, parameters)
         return found[0] if found else None
 
+    def known(self, tables: tuple[str, ...], sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """A read of a few rows of tables that seldom change (all of them named in `tables`), done again only when one was written since."""
+        rows = self.remembered(tables, (sql, *parameters), lambda: self.rows(sql, parameters))
+        return [dict(row) for row in rows]
+
+    def remembered(self, tables: tuple[str, ...], key: Hashable, load: Callable[[], T]) -> T:
+        """What was made of some tables under a key, made again when one of them was written since; nobody may change it."""
+        return self._remembered.get(tables, key, load)
+
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """A bulk read as one Arrow table, uncapped."""
         return self._read(lambda cursor: cursor.sql(sql, params=list(parameters)).to_arrow_table())
@@ -200,21 +219,27 @@ class Database:
         with self._writer:
             cursor = self._begun()
             try:
-                yield Transaction(cursor)
-            except BaseException as error:  # whatever stopped the block, nothing of it stays
-                _roll_back(cursor)
-                if isinstance(error, LOST):
-                    self.reopen()
-                raise
-            try:
-                cursor.commit()
-            except LOST:
-                # A checkpoint that failed after a durable commit also arrives here, and the instance is unusable either way.
+                yield from self._transaction(cursor)
+            finally:
+                self.epochs.over()
+
+    def _transaction(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[Transaction]:
+        try:
+            yield Transaction(cursor, self.epochs)
+        except BaseException as error:  # whatever stopped the block, nothing of it stays
+            _roll_back(cursor)
+            if isinstance(error, LOST):
                 self.reopen()
-                raise
-            except duckdb.Error:
-                _roll_back(cursor)
-                raise
+            raise
+        try:
+            cursor.commit()
+        except LOST:
+            # A checkpoint that failed after a durable commit also arrives here, and the instance is unusable either way.
+            self.reopen()
+            raise
+        except duckdb.Error:
+            _roll_back(cursor)
+            raise
 
     def _begun(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor with a transaction of its own; a library DuckDB has given up is opened again first."""
@@ -235,7 +260,7 @@ class Database:
         with self._writer:
             known = self.row("SELECT result FROM command WHERE idem_key = ?", [key])
             if known is not None:
-                yield Command(Transaction(self._cursor()), json.loads(known["result"]))
+                yield Command(Transaction(self._cursor(), self.epochs), json.loads(known["result"]))
                 return
             at, journalled = now(), False
             try:
@@ -304,6 +329,7 @@ class Database:
         with self._writer, self._gate.shut():
             self._close_connections()
             self._root = self._connect()
+            self.epochs.forget()
 
     def _close_connections(self) -> None:
         for cursor in list(self._cursors):
@@ -389,6 +415,7 @@ class Database:
             commit_point("library.swapped")
         finally:
             self._root = migrations.open_current(self.path, self._connect)
+            self.epochs.forget()
 
     def close(self) -> None:
         """Checkpoint, close the file and let the lock go."""
