@@ -219,7 +219,8 @@ class Engine:
             return np.zeros(len(track_ids), bool), np.zeros((len(track_ids), 0), np.float32)
         rows = np.array(track_ids, np.int64) - ids.track_id(run_id, 0)
         vectors = self.artefacts.array("identify", key, "pooled", mapped=True)[rows].astype(np.float32, copy=False)
-        return vectors.any(axis=1), vectors
+        known: NDArray[np.bool_] = (vectors != 0).any(axis=1)
+        return known, vectors
 
     async def rest(self, after_s: float) -> None:
         """End worker processes nobody has needed for so long."""

@@ -38,6 +38,12 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+GROWING = frozenset({"command", "decision"})
+"""Tables nothing is ever removed from: their last id is in them, and in memory from the first that is given."""
+
+FEW = 4
+"""Rows that are written one by one rather than as an Arrow table."""
+
 REMEMBERED = 4096
 """Reads of rows that seldom change whose answers are kept."""
 
@@ -45,9 +51,11 @@ REMEMBERED = 4096
 class Transaction:
     """The writer lane while one transaction holds it."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, epochs: Epochs) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, epochs: Epochs, given: dict[str, int]) -> None:
+        """`given`: the last ids of tables that only grow, which this transaction adds to."""
         self._cursor = cursor
         self._epochs = epochs
+        self._given = given
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement and drop its result."""
@@ -65,6 +73,13 @@ class Transaction:
 
     def next_id(self, table: str, column: str) -> int:
         """The next id, never one that was given before, even to what is gone; a crash before the commit burns nothing."""
+        if table in GROWING:
+            if table not in self._given:
+                counted = self.rows("DELETE FROM counter WHERE name = ? RETURNING last", [table])
+                newest = self.rows(f'SELECT coalesce(max({column}), 0) AS last FROM "{table}"')
+                self._given[table] = max(int(row["last"]) for row in (*counted, *newest))
+            self._given[table] += 1
+            return self._given[table]
         if counted := self.rows("UPDATE counter SET last = last + 1 WHERE name = ? RETURNING last", [table]):
             return int(counted[0]["last"])
         first = int(self.rows(f'SELECT coalesce(max({column}), 0) + 1 AS id FROM "{table}"')[0]["id"])
@@ -73,6 +88,9 @@ class Transaction:
 
     def reserve(self, table: str, column: str, used: int) -> None:
         """Never give that id, nor one before it, again: it was given in a library this one does not remember."""
+        if table in GROWING:
+            self._given.pop(table, None)  # its row is there
+            return
         if not self.rows("SELECT last FROM counter WHERE name = ?", [table]):
             self.execute(f'INSERT INTO counter SELECT ?, coalesce(max({column}), 0) FROM "{table}"', [table])
         self.execute("UPDATE counter SET last = greatest(last, ?) WHERE name = ?", [used, table])
@@ -84,12 +102,20 @@ class Transaction:
 
     def insert_arrow(self, table: str, rows: pa.Table) -> None:
         """Insert a whole Arrow table by column name, in its order."""
-        if not rows.num_rows:
-            return
+        columns = ", ".join(rows.column_names)
+        if rows.num_rows > FEW:
+            with self.incoming(rows):
+                self.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming')
+        elif rows.num_rows:  # a round trip over Arrow costs more than the rows
+            cells = ", ".join(["({})".format(", ".join("?" * rows.num_columns))] * rows.num_rows)
+            self.execute(f'INSERT INTO "{table}" ({columns}) VALUES {cells}', [cell for row in rows.to_pylist() for cell in row.values()])
+
+    @contextmanager
+    def incoming(self, rows: pa.Table) -> Iterator[None]:
+        """An Arrow table that statements in the block know as `incoming`."""
         self._cursor.register("incoming", rows)
         try:
-            columns = ", ".join(rows.column_names)
-            self.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming')
+            yield
         finally:
             self._cursor.unregister("incoming")
 
@@ -98,11 +124,8 @@ class Transaction:
         if not cells:
             return
         kind = self.rows("SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [table, column])[0]["data_type"]
-        self._cursor.register("incoming", pa.table({"row": pa.array(cells, pa.int64()), "cell": pa.array(list(cells.values()))}))
-        try:
+        with self.incoming(pa.table({"row": pa.array(cells, pa.int64()), "cell": pa.array(list(cells.values()))})):
             self.execute(f'UPDATE "{table}" SET "{column}" = CAST(cell AS {kind}) FROM incoming WHERE "{table}".rowid = incoming."row"')
-        finally:
-            self._cursor.unregister("incoming")
 
 
 class Reader(Protocol):
@@ -142,6 +165,8 @@ class Database:
         self._writer = threading.RLock()
         self._local = threading.local()
         self._gate = Gate()
+        self._given: dict[str, int] = {}
+        self._keys: set[int] | None = None
         self.epochs = Epochs()
         self._remembered = Remembered(self.epochs, REMEMBERED)
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
@@ -224,8 +249,9 @@ class Database:
                 self.epochs.over()
 
     def _transaction(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[Transaction]:
+        given, self._given = self._given, {}
         try:
-            yield Transaction(cursor, self.epochs)
+            yield Transaction(cursor, self.epochs, given)
         except BaseException as error:  # whatever stopped the block, nothing of it stays
             _roll_back(cursor)
             if isinstance(error, LOST):
@@ -240,6 +266,7 @@ class Database:
         except duckdb.Error:
             _roll_back(cursor)
             raise
+        self._given = given
 
     def _begun(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor with a transaction of its own; a library DuckDB has given up is opened again first."""
@@ -258,9 +285,9 @@ class Database:
         was done before and the block must change nothing.
         """
         with self._writer:
-            known = self.row("SELECT result FROM command WHERE idem_key = ?", [key])
+            known = self._answered(key)
             if known is not None:
-                yield Command(Transaction(self._cursor(), self.epochs), json.loads(known["result"]))
+                yield Command(Transaction(self._cursor(), self.epochs, {}), known)
                 return
             at, journalled = now(), False
             try:
@@ -306,7 +333,19 @@ class Database:
 
     def known_keys(self) -> set[str]:
         """Keys of all committed commands."""
-        return set(self.arrow("SELECT idem_key FROM command").column(0).to_pylist())
+        keys = set(self.arrow("SELECT idem_key FROM command").column(0).to_pylist())
+        self._keys = {hash(key) for key in keys}
+        return keys
+
+    def _answered(self, key: str) -> dict[str, Any] | None:
+        """The answer a command got, if it was committed; looked for only when a command may have had that key."""
+        with self._writer:
+            if self._keys is None:
+                self.known_keys()
+            assert self._keys is not None
+            found = self.row("SELECT result FROM command WHERE idem_key = ?", [key]) if hash(key) in self._keys else None
+            self._keys.add(hash(key))
+        return None if found is None else dict(json.loads(found["result"]))
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file; called when idle, after bulk loads and before closing."""
@@ -329,7 +368,12 @@ class Database:
         with self._writer, self._gate.shut():
             self._close_connections()
             self._root = self._connect()
-            self.epochs.forget()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Nothing that was read before is known any more."""
+        self._given, self._keys = {}, None
+        self.epochs.forget()
 
     def _close_connections(self) -> None:
         for cursor in list(self._cursors):
@@ -415,7 +459,7 @@ class Database:
             commit_point("library.swapped")
         finally:
             self._root = migrations.open_current(self.path, self._connect)
-            self.epochs.forget()
+            self._forget()
 
     def close(self) -> None:
         """Checkpoint, close the file and let the lock go."""

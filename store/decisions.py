@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -180,11 +181,17 @@ def add_coverage(transaction: Transaction, coverage: pa.Table) -> None:
     transaction.insert_arrow("coverage", coverage)
 
 
-def replace_labels(transaction: Transaction, run_id: int, track_ids: list[int], rows: pa.Table) -> None:
+def replace_labels(transaction: Transaction, run_id: int, track_ids: Sequence[int], rows: pa.Table) -> None:
     """Replace the labels in force of some tracks of a run by rows of ASSIGNMENT."""
-    if track_ids:
-        transaction.execute(f"DELETE FROM assignment WHERE run_id = ? AND track_id IN ({_list(track_ids)})", [run_id])
-        transaction.insert_arrow("assignment", rows)
+    if not track_ids:
+        return
+    within = "run_id = ? AND track_id BETWEEN ? AND ?"
+    span: list[Any] = [run_id, min(track_ids), max(track_ids)]
+    if len(track_ids) == 1:
+        transaction.execute(f"DELETE FROM assignment WHERE {within}", span)
+    else:
+        transaction.execute(f"DELETE FROM assignment WHERE {within} AND track_id IN (SELECT unnest(?))", [*span, list(track_ids)])
+    transaction.insert_arrow("assignment", rows)
 
 
 def _list(ids: list[int]) -> str:

@@ -38,11 +38,12 @@ RUNS_KEPT = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch changes. before, after: episode -> state. entries: rows the facebank gets."""
+    """What a batch changes. before, after: episode -> state. covers: of each decision. entries: rows the facebank gets."""
 
     decisions: list[Decision]
     before: dict[int, EpisodeState]
     after: dict[int, EpisodeState]
+    covers: dict[int, list[Cover]]
     anchors: pa.Table = field(default_factory=ANCHOR.empty_table)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
@@ -58,8 +59,9 @@ class Outcome:
         """(before, after) for every stretch whose label, lock or cluster differs."""
         found = []
         for episode_id, state in self.after.items():
-            for track in state.changed_since(self.before[episode_id]):
-                found += _differing(self.before[episode_id].pieces[track], state.pieces[track])
+            before = self.before[episode_id].pieces
+            for track in state.moved:
+                found += _differing(before[track], state.pieces[track])
         return found
 
 
@@ -163,7 +165,7 @@ class Desk:
         for episode, state in before.items():
             mine = [d for d in ledger if d.episode_id in (None, episode)]
             after[episode] = state.with_decisions(mine, [cover for d in mine if d.episode_id == episode for cover in covers[d.decision_id]])
-        return Outcome(ledger, before, after)
+        return Outcome(ledger, before, after, covers)
 
     def _touched(self, ledger: list[Decision]) -> set[int]:
         """Analysed episodes of the decisions that are taken back, at any depth."""
@@ -189,7 +191,7 @@ class Desk:
         for decision, draft in zip(ledger, plan.drafts, strict=True):
             if draft.targets and draft.episode_id is not None:
                 run_id = outcome.after[draft.episode_id].run_id
-                decisions.add_coverage(transaction, coverage(run_id, draft.episode_id, covers_of_draft(decision.decision_id, draft)))
+                decisions.add_coverage(transaction, coverage(run_id, draft.episode_id, outcome.covers[decision.decision_id]))
         return outcome
 
     def _record(self, transaction: Transaction, outcome: Outcome, key: str) -> None:
@@ -200,20 +202,19 @@ class Desk:
         decisions.append_anchors(transaction, outcome.anchors)
         for entry in outcome.entries:
             facebank.add(transaction, **entry)
-        for episode, state in outcome.after.items():
-            changed = state.changed_since(outcome.before[episode])
-            decisions.replace_labels(transaction, state.run_id, changed, state.rows(changed))
+        for state in outcome.after.values():
+            decisions.replace_labels(transaction, state.run_id, state.moved, state.rows(state.moved))
         people.refresh(transaction, [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)], outcome.decisions)
 
     def settle(self, outcome: Outcome) -> None:
         """The batch is committed: what it made is the present state."""
         with self._lock:
             self._ledger = self.ledger().with_decisions(outcome.decisions)
-            self._people = People((*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)))
-            stale = [episode for episode in self._states if episode not in outcome.after]
-            if any(d.episode_id is None for d in outcome.decisions):
-                for episode in stale:
-                    del self._states[episode]
+            everywhere = [d for d in outcome.decisions if d.episode_id is None]
+            self._people = People((*self.people().decisions, *everywhere))
+            if everywhere:
+                others = {episode: state for episode, state in self._states.items() if episode not in outcome.after}
+                self._states.update({episode: state.with_decisions(everywhere, []) for episode, state in others.items()})
             self._keep(outcome.after)
 
     def _anchors(self, decision: Decision, draft: Draft) -> pa.Table:
@@ -264,10 +265,8 @@ def _entry(transaction: Transaction, entry: Entry, decision: Decision) -> dict[s
 
 def covers_of_draft(decision_id: int, draft: Draft) -> list[Cover]:
     """What a draft covers in the run it was made on: exactly its targets."""
-    return [
-        Cover(decision_id, number, target.part, target.track_id, target.start_us, target.end_us, str(draft.level))
-        for number, target in enumerate(draft.targets)
-    ]
+    level = str(draft.level)
+    return [Cover(decision_id, number, part, track_id, start, end, level) for number, (track_id, start, end, part) in enumerate(draft.targets)]
 
 
 def anchor_rows(
@@ -285,6 +284,7 @@ def anchor_rows(
         faces: of their run.
         known: (targets,) those that have an embedding; vectors: (targets, dims) with it.
     """
+    _, starts, ends, parts = zip(*targets, strict=True)
     place, path = faces.rows(targets)
     t_us, boxes = faces.t_us[place], faces.boxes[place]
     kept = anchors.sample(path, t_us, boxes)
@@ -293,13 +293,13 @@ def anchor_rows(
     columns = [
         pa.array(np.full(len(targets), decision_id)),
         pa.array(np.arange(len(targets), dtype=np.int32)),
-        pa.array([target.part for target in targets], pa.int32()),
+        pa.array(parts, pa.int32()),
         pa.array(np.full(len(targets), episode_id)),
-        pa.array([target.start_us for target in targets], pa.int64()),
-        pa.array([target.end_us for target in targets], pa.int64()),
+        pa.array(starts, pa.int64()),
+        pa.array(ends, pa.int64()),
         pa.ListArray.from_arrays(bounds, pa.array(t_us[kept], pa.int64())),
         pa.ListArray.from_arrays(bounds * 4, pa.array(boxes[kept].ravel(), pa.float32())),
-        pa.array(np.where(known, space, None), pa.string()),
+        pa.array([space if one else None for one in known], pa.string()),
         pa.ListArray.from_arrays(cells, pa.array(vectors[known].ravel(), pa.float32()), mask=pa.array(~known)),
     ]
     return pa.table(columns, schema=decisions.ANCHOR)

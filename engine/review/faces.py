@@ -34,7 +34,7 @@ class RunFaces:
 
     def shown(self, targets: Iterable[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First face of each target, and how many it shows."""
-        asked = np.array([(one.track_id, one.start_us, one.end_us) for one in targets], np.int64).reshape(-1, 3)
+        asked = np.array(list(targets), np.int64).reshape(-1, 4)
         at = np.searchsorted(self.tracks, asked[:, 0])
         there = np.append(self.tracks, -1)[at] == asked[:, 0]
         first = np.searchsorted(self.key, (at << TIME_BITS) | asked[:, 1])

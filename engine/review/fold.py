@@ -97,15 +97,28 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
     """
     if not covers:
         return (_machine(track, track.start_us, track.end_us, rules),)
-    gone, start_us, end_us = rules.voided, track.start_us, track.end_us
-    standing = [cover for cover in covers if cover.decision_id not in gone]
-    if not [cover for cover in standing if cover.start_us > start_us or cover.end_us < end_us]:
-        return (_piece(track, start_us, end_us, standing, _rev(start_us, end_us, covers, rules), rules),)
+    gone, touched, start_us, end_us = rules.voided, rules.touched, track.start_us, track.end_us
+    standing: list[Cover] = []
+    case: list[Any] = [track.person_id]
+    whole, rev = True, 0
+    for cover in covers:
+        decision, _, part, _, start, end, level = cover
+        if start < end_us and end > start_us:
+            rev = max(rev, touched.get(decision, decision))
+        if decision not in gone:
+            whole = whole and start <= start_us and end >= end_us
+            standing.append(cover)
+            case.append((decision, level, part))
+    if whole:
+        return (_piece(track, start_us, end_us, standing, tuple(case), rev, rules),)
     cuts = {at for cover in standing for at in (cover.start_us, cover.end_us) if track.start_us < at < track.end_us}
     kept = {at for cover in standing if rules.decisions[cover.decision_id].verb == "split" for at in (cover.start_us, cover.end_us)}
     pieces: list[Piece] = []
     for start, end in itertools.pairwise([track.start_us, *sorted(cuts), track.end_us]):
-        piece = _piece(track, start, end, [c for c in standing if c.start_us <= start and c.end_us >= end], _rev(start, end, covers, rules), rules)
+        mine = [c for c in standing if c.start_us <= start and c.end_us >= end]
+        piece = _piece(
+            track, start, end, mine, (track.person_id, *[(c.decision_id, c.level, c.part) for c in mine]), _rev(start, end, covers, rules), rules
+        )
         if pieces and start not in kept and _same(pieces[-1], piece):
             before = pieces.pop()
             piece = piece._replace(start_us=before.start_us, rev=max(before.rev, piece.rev))
@@ -130,14 +143,13 @@ def _rev(start_us: int, end_us: int, covers: Sequence[Cover], rules: Rulebook) -
     return max([touched.get(c.decision_id, c.decision_id) for c in covers if c.start_us < end_us and c.end_us > start_us], default=0)
 
 
-def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover], rev: int, rules: Rulebook) -> Piece:
-    """The label of a stretch that all of `covers` cover whole."""
-    known = rules.decisions
-    # Of a lock it matters which of its labels is meant; of the others, where they lie does not.
-    case = (track.person_id, *[(c.decision_id, c.level, c.part, c.number if known[c.decision_id].verb == "lock" else 0) for c in covers])
+def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover], case: tuple[Any, ...], rev: int, rules: Rulebook) -> Piece:
+    """The label of a stretch that all of `covers` cover whole; `case`: whom the machine takes it for, and decision, level and part of each cover."""
     verdict = rules.verdicts.get(case)
     if verdict is None:
-        verdict = rules.verdicts[case] = _verdict(track.person_id, covers, rules)
+        verdict = _verdict(track.person_id, covers, rules)
+        if all(rules.decisions[cover.decision_id].verb != "lock" for cover in covers):  # which of its labels a lock means, the case does not tell
+            rules.verdicts[case] = verdict
     cluster, person, excluded, source, level, method, score, threshold, locked, decision, refused = verdict
     return Piece(
         track.track_id,

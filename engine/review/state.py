@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,8 +42,8 @@ class EpisodeState:
     """One run under review. Never changed in place: `with_decisions` gives the next one.
 
     tracks: by id. covers: of each track, by all decisions, also those taken back; spread: the same, of each decision. pieces: of each track, in time
-    order. held_us: microseconds of track under each label. rev: the newest decision that touches any of the run's faces. refolded: tracks folded
-    again when the state was made of the one before.
+    order. held_us: microseconds of track under each label. rev: the newest decision that touches any of the run's faces. moved: tracks whose
+    pieces differ from the state this one was made of.
     """
 
     run_id: int
@@ -57,7 +57,7 @@ class EpisodeState:
     pieces: Mapping[int, tuple[Piece, ...]]
     held_us: Mapping[int | None, int]
     rev: int
-    refolded: frozenset[int] = frozenset()
+    moved: tuple[int, ...] = ()
 
     @classmethod
     def load(cls, database: Database, episode_id: int, run_id: int, people: People) -> EpisodeState:
@@ -75,7 +75,9 @@ class EpisodeState:
         """The state after more decisions: those about this episode, those about people, and those that take others back."""
         added, fresh = list(new), list(covers)
         mine = {**self.decisions, **{d.decision_id: d for d in added}}
-        by_track, spread = _with(self.covers, fresh, lambda c: c.track_id), _with(self.spread, fresh, lambda c: c.decision_id)
+        by_track, spread = dict(self.covers), _with_spread(self.spread, fresh)
+        for cover in fresh:
+            by_track[cover.track_id] = (*by_track.get(cover.track_id, ()), cover)
         rules = self._rules(mine, added, spread)
         touched = {cover.track_id for cover in fresh}
         if rules.voided is not self.rules.voided or rules.moves_to is not self.rules.moves_to:
@@ -85,12 +87,16 @@ class EpisodeState:
         if rules.merged != self.rules.merged:
             touched |= self._of_people(spread, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
         pieces = dict(self.pieces)
-        held, rev = dict(self.held_us), self.rev
+        held, rev, moved = dict(self.held_us), self.rev, list[int]()
         for track in touched:
-            _hold(held, pieces[track], -1)
-            pieces[track] = fold_track(self.tracks[track], by_track.get(track, ()), rules)
-            _hold(held, pieces[track], 1)
-            rev = max(rev, *[piece.rev for piece in pieces[track]])
+            before, after = pieces[track], fold_track(self.tracks[track], by_track.get(track, ()), rules)
+            if after != before:
+                _hold(held, before, -1)
+                _hold(held, after, 1)
+                pieces[track] = after
+                moved.append(track)
+                for piece in after:
+                    rev = piece.rev if piece.rev > rev else rev
         return replace(
             self,
             decisions=mine,
@@ -100,7 +106,7 @@ class EpisodeState:
             pieces=pieces,
             held_us=held,
             rev=rev,
-            refolded=frozenset(touched),
+            moved=tuple(sorted(moved)),
         )
 
     def _rules(self, known: dict[int, Decision], added: list[Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
@@ -125,10 +131,6 @@ class EpisodeState:
         """Whether a decision is about somebody who was forgotten: it is never taken back."""
         return self.decisions[decision_id].person_id in self.rules.erased
 
-    def changed_since(self, before: EpisodeState) -> list[int]:
-        """Tracks whose pieces differ from the state this one was made of."""
-        return sorted(track for track in self.refolded if self.pieces[track] != before.pieces[track])
-
     def all_pieces(self) -> list[Piece]:
         """Every piece, by track and time."""
         return [piece for pieces in self.pieces.values() for piece in pieces]
@@ -138,7 +140,7 @@ class EpisodeState:
         pieces = [piece for track in tracks for piece in self.pieces[track]]
         columns: dict[str, Any] = dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
         columns |= {"run_id": [self.run_id] * len(pieces), "episode_id": [self.episode_id] * len(pieces)}
-        columns["rejected"] = [sorted(piece.rejected) for piece in pieces]
+        columns["rejected"] = [sorted(piece.rejected) if piece.rejected else () for piece in pieces]
         return pa.table(columns, schema=decisions.ASSIGNMENT)
 
 
@@ -148,11 +150,11 @@ def covers_of(coverage: pa.Table) -> list[Cover]:
     return [Cover(*row) for row in zip(*(coverage[name].to_pylist() for name in names), strict=True)]
 
 
-def coverage(run_id: int, episode_id: int, covers: list[Cover]) -> pa.Table:
+def coverage(run_id: int, episode_id: int, covers: Sequence[Cover]) -> pa.Table:
     """Rows of COVERAGE from covers."""
     columns: dict[str, Any] = {"run_id": [run_id] * len(covers), "episode_id": [episode_id] * len(covers)}
-    names = decisions.COVERAGE.names[2:]
-    return pa.table({**columns, **{name: [getattr(cover, name) for cover in covers] for name in names}}, schema=decisions.COVERAGE)
+    cells = zip(*covers, strict=True) if covers else [()] * len(Cover._fields)
+    return pa.table({**columns, **dict(zip(Cover._fields, cells, strict=True))}, schema=decisions.COVERAGE)
 
 
 def build(
@@ -166,7 +168,7 @@ def build(
 ) -> EpisodeState:
     """Fold a run whole."""
     mine = {d.decision_id: d for d in sorted([*known, *people.decisions], key=lambda d: d.decision_id)}
-    spread = _with({}, (cover for found in covers.values() for cover in found), lambda c: c.decision_id)
+    spread = _with_spread({}, (cover for found in covers.values() for cover in found))
     rules = rulebook(run_id, tracks, mine, spread)
     pieces = {track_id: fold_track(tracks[track_id], covers.get(track_id, ()), rules) for track_id in sorted(tracks)}
     held: dict[int | None, int] = {}
@@ -176,15 +178,12 @@ def build(
     return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, rules, pieces, held, rev)
 
 
-def _with(index: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover], key: Callable[[Cover], int]) -> dict[int, tuple[Cover, ...]]:
-    """An index of covers with more of them."""
-    found = dict(index)
+def _with_spread(spread: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover]) -> dict[int, tuple[Cover, ...]]:
+    """The covers of each decision, with more of them."""
     fresh: dict[int, list[Cover]] = defaultdict(list)
     for cover in covers:
-        fresh[key(cover)].append(cover)
-    for one, mine in fresh.items():
-        found[one] = (*found.get(one, ()), *mine)
-    return found
+        fresh[cover.decision_id].append(cover)
+    return {**spread, **{one: (*spread.get(one, ()), *mine) for one, mine in fresh.items()}}
 
 
 def _hold(held: dict[int | None, int], pieces: Iterable[Piece], sign: int) -> None:
