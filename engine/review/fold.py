@@ -116,9 +116,8 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
     pieces: list[Piece] = []
     for start, end in itertools.pairwise([track.start_us, *sorted(cuts), track.end_us]):
         mine = [c for c in standing if c.start_us <= start and c.end_us >= end]
-        piece = _piece(
-            track, start, end, mine, (track.person_id, *[(c.decision_id, c.level, c.part) for c in mine]), _rev(start, end, covers, rules), rules
-        )
+        case = [track.person_id, *[(c.decision_id, c.level, c.part) for c in mine]]
+        piece = _piece(track, start, end, mine, tuple(case), _rev(start, end, covers, rules), rules)
         if pieces and start not in kept and _same(pieces[-1], piece):
             before = pieces.pop()
             piece = piece._replace(start_us=before.start_us, rev=max(before.rev, piece.rev))
