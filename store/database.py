@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -21,9 +20,9 @@ import pyarrow as pa
 from store import backups, migrations, repair
 from store.atomic import atomic_path, sync_file, sync_folder
 from store.commit_point import commit_point
-from store.errors import Locked
 from store.gate import Gate
 from store.journal import Journal
+from store.lock import take_lock
 from store.remembered import Epochs, Remembered
 
 log = logging.getLogger("rollcall.store")
@@ -161,7 +160,7 @@ class Database:
         self.path = home / "library.duckdb"
         self._memory_limit_mb = memory_limit_mb
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock_file = _take_lock(home / "library.lock")
+        self._lock_file = take_lock(home / "library.lock")
         self._writer = threading.RLock()
         self._local = threading.local()
         self._gate = Gate()
@@ -468,21 +467,6 @@ class Database:
             self._root.close()
             self.journal.close()
             self._lock_file.close()
-
-
-def _take_lock(path: Path) -> Any:
-    file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        owner = file.read().strip()
-        file.close()
-        raise Locked(owner) from error
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
 
 
 def _quoted(path: Path) -> str:

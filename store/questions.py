@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from store.database import Database, Transaction, now
 
 MANY = 1_000_000
@@ -115,11 +117,9 @@ def suggestions(
     )
 
 
-def facts_of_tracks(database: Database, track_ids: list[int]) -> dict[int, dict[str, Any]]:
-    """track -> quality, height_px, mixed and chip."""
-    wanted = ", ".join(str(int(one)) for one in track_ids) or "NULL"
-    rows = database.rows(f"SELECT track_id, quality, height_px, mixed, chip FROM track WHERE track_id IN ({wanted})")
-    return {row["track_id"]: row for row in rows}
+def looks_of_run(database: Database, run_id: int) -> pa.Table:
+    """track_id, quality, height_px, mixed and chip of the tracks of a run."""
+    return database.arrow("SELECT track_id, quality, height_px, mixed, chip FROM track WHERE run_id = ?", [run_id])
 
 
 def names(database: Database, people: set[int]) -> dict[int, str]:

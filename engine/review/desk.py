@@ -17,7 +17,7 @@ from engine.errors import Conflict
 from engine.review import anchors, people
 from engine.review.decision import Cover, Decision
 from engine.review.draft import Draft, Entry, Plan, Target
-from engine.review.faces import RunFaces
+from engine.review.faces import Look, RunFaces, looks_of
 from engine.review.fold import Piece
 from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People, coverage
@@ -74,7 +74,8 @@ class Desk:
         self._people: People | None = None
         self._ledger: Ledger | None = None
         self._lock = threading.RLock()
-        self._runs = Remembered(engine.database.epochs, RUNS_KEPT)
+        self._faces = Remembered(engine.database.epochs, RUNS_KEPT)
+        self._looks = Remembered(engine.database.epochs, STATES_KEPT)
 
     def people(self) -> People:
         """The ledger's part about people."""
@@ -109,7 +110,11 @@ class Desk:
 
     def faces(self, run_id: int) -> RunFaces:
         """The faces of a run."""
-        return self._runs.get(("detection",), run_id, lambda: RunFaces.of(results.faces_of_tracks(self._engine.database, run_id)))
+        return self._faces.get(("detection",), run_id, lambda: RunFaces.of(results.faces_of_tracks(self._engine.database, run_id)))
+
+    def looks(self, run_id: int) -> dict[int, Look]:
+        """How the tracks of a run look, by id."""
+        return self._looks.get(("track",), run_id, lambda: looks_of(questions.looks_of_run(self._engine.database, run_id)))
 
     def person(self, person_id: int) -> dict[str, Any] | None:
         """A person's row."""

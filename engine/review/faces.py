@@ -1,9 +1,10 @@
-"""The faces of one run in memory: which a stretch of a track shows, and whether two people are in one frame."""
+"""The faces of one run in memory: which a stretch of a track shows, how they look, and whether two people are in one frame."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,20 @@ from engine.vision.boxes import boxes_of
 
 TIME_BITS = 42
 """Enough for 50 days of microseconds."""
+
+
+class Look(NamedTuple):
+    """What tells how well a track can be judged, and the file of its picture."""
+
+    quality: float
+    height_px: float
+    mixed: bool
+    chip: str | None
+
+
+def looks_of(table: pa.Table) -> dict[int, Look]:
+    """track -> look, from track_id and the fields of a look."""
+    return dict(zip(table["track_id"].to_pylist(), map(Look, *(table[name].to_pylist() for name in Look._fields)), strict=True))
 
 
 @dataclass(frozen=True)
