@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from store.database import Database, Reader, Transaction
+from store.database import FEW, Database, Reader, Transaction
 
 ANCHOR = pa.schema(
     [
@@ -60,6 +60,9 @@ ASSIGNMENT = pa.schema(
         ("rejected", pa.list_(pa.int64())),
     ]
 )
+
+LABEL = tuple(name for name in ASSIGNMENT.names if name not in ("run_id", "episode_id", "track_id", "start_us", "end_us", "rejected"))
+"""Columns of a label in force that change while its piece stays as it is."""
 
 SUGGESTION = pa.schema(
     [
@@ -179,6 +182,25 @@ def coverage_of_run(database: Reader, run_id: int) -> pa.Table:
 def add_coverage(transaction: Transaction, coverage: pa.Table) -> None:
     """Add rows of COVERAGE."""
     transaction.insert_arrow("coverage", coverage)
+
+
+def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], starts: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> None:
+    """Change some columns of labels in force where they lie; the pieces, each named by its track and start, stay as they are."""
+    if not tracks or not columns:
+        return
+    if len(tracks) <= FEW:
+        sql = f"UPDATE assignment SET {', '.join(f'{name} = ?' for name in columns)} WHERE run_id = ? AND track_id = ? AND start_us = ?"
+        for place, (track, start) in enumerate(zip(tracks, starts, strict=True)):
+            transaction.execute(sql, [*(cells[place] for cells in columns.values()), run_id, track, start])
+        return
+    named = {"track_id": tracks, "start_us": starts, **columns}
+    with transaction.incoming(pa.table({name: pa.array(cells, ASSIGNMENT.field(name).type) for name, cells in named.items()})):
+        transaction.execute(
+            f"""UPDATE assignment SET {", ".join(f"{name} = i.{name}" for name in columns)} FROM incoming i
+                WHERE assignment.run_id = ? AND assignment.track_id BETWEEN ? AND ?
+                AND assignment.track_id = i.track_id AND assignment.start_us = i.start_us""",
+            [run_id, min(tracks), max(tracks)],
+        )
 
 
 def replace_labels(transaction: Transaction, run_id: int, track_ids: Sequence[int], rows: pa.Table) -> None:

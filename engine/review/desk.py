@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import Conflict
-from engine.review import anchors, people
+from engine.review import anchored, anchors, people
 from engine.review.decision import Cover, Decision
 from engine.review.draft import Draft, Entry, Plan, Target
 from engine.review.faces import Look, RunFaces, looks_of
-from engine.review.fold import Piece
+from engine.review.fold import Piece, alike
 from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People, coverage
 from store import decisions, facebank, questions, results
@@ -49,11 +48,8 @@ class Outcome:
 
     def facts(self) -> dict[str, Any]:
         """All of the batch that does not depend on a run: by it the batch can be written again into a library that lost it."""
-        boxes = self.anchors["boxes"].combine_chunks()
-        rounded = pa.ListArray.from_arrays(boxes.offsets, pc.round(boxes.values.cast(pa.float64()), 5))
-        anchored = self.anchors.drop_columns(["embedding", "space", "boxes"]).append_column("boxes", rounded).to_pylist()
         ledger = [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions]
-        return {"decisions": ledger, "anchors": anchored, **({"entries": self.entries} if self.entries else {})}
+        return {"decisions": ledger, "anchors": anchored.packed(self.anchors), **({"entries": self.entries} if self.entries else {})}
 
     def changed(self) -> list[tuple[Piece, Piece]]:
         """(before, after) for every stretch whose label, lock or cluster differs."""
@@ -208,8 +204,17 @@ class Desk:
         for entry in outcome.entries:
             facebank.add(transaction, **entry)
         for state in outcome.after.values():
-            decisions.replace_labels(transaction, state.run_id, state.moved, state.rows(state.moved))
+            self._relabel(transaction, state, outcome.before[state.episode_id])
         people.refresh(transaction, [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)], outcome.decisions)
+
+    def _relabel(self, transaction: Transaction, state: EpisodeState, before: EpisodeState) -> None:
+        """Bring the labels in the store from one state to the next: changed where they are, unless pieces begin or end elsewhere now."""
+        staying = [track for track in state.moved if alike(before.pieces[track], state.pieces[track])]
+        old, new = before.columns(staying), state.columns(staying)
+        changed = {name: new[name] for name in decisions.LABEL if old[name] != new[name]}
+        decisions.change_labels(transaction, state.run_id, new["track_id"], new["start_us"], changed)
+        cut = sorted(set(state.moved).difference(staying))
+        decisions.replace_labels(transaction, state.run_id, cut, state.rows(cut))
 
     def settle(self, outcome: Outcome) -> None:
         """The batch is committed: what it made is the present state."""

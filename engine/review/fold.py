@@ -68,6 +68,13 @@ class Verdict(NamedTuple):
     rejected: frozenset[int]
 
 
+def alike(before: Sequence[Piece], after: Sequence[Piece]) -> bool:
+    """Whether a track's pieces begin and end where they did, and the same people were decided not to be there."""
+    if len(before) == len(after) == 1:
+        return before[0].rejected == after[0].rejected
+    return [(p.start_us, p.end_us, p.rejected) for p in before] == [(p.start_us, p.end_us, p.rejected) for p in after]
+
+
 @dataclass(frozen=True)
 class Rulebook:
     """What a fold needs beside covers: every decision by id, those taken back, the newest that touched what one decided (itself, undo, redo), who

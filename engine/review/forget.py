@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import StoreError
-from engine.review import forget_artefacts, forget_faces, forget_scan, rerun
+from engine.review import anchored, forget_artefacts, forget_faces, forget_scan, rerun
 from engine.review.decision import LABELS, Cover
 from engine.review.forget_plan import Going, holds
 from engine.review.scrub import Scrub
@@ -213,7 +213,7 @@ def _facts(facts: dict[str, Any], going: Going, scrub: Scrub, cut: Paths) -> dic
     ]
     changed["anchors"] = [
         {**row, "t_us": [], "boxes": []} if row["decision_id"] in gone else _cut(row, cut.get((row["decision_id"], row["number"]), []))
-        for row in facts.get("anchors", [])
+        for row in anchored.unpacked(facts.get("anchors", []))
     ]
     return changed
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from engine.errors import Conflict
-from engine.review import people, rerun
+from engine.review import anchored, people, rerun
 from engine.review.decision import Decision
 from engine.review.state import People
 from store import decisions, facebank
@@ -36,7 +36,7 @@ def restore(engine: Engine, line: dict[str, Any]) -> None:
                 decisions.append(command.transaction, **row, idem_key=line["key"])
             command.transaction.reserve("decision", "decision_id", max((row["decision_id"] for row in rows), default=0))
             command.transaction.reserve("person", "person_id", max((row["person_id"] or 0 for row in rows), default=0))
-            decisions.append_anchors(command.transaction, _anchors(facts["anchors"]))
+            decisions.append_anchors(command.transaction, _anchors(anchored.unpacked(facts["anchors"])))
             for entry in facts.get("entries", []):
                 facebank.add(command.transaction, **entry)
                 command.transaction.reserve("facebank", "entry_id", entry["entry_id"])

@@ -137,11 +137,17 @@ class EpisodeState:
 
     def rows(self, tracks: Iterable[int]) -> pa.Table:
         """ASSIGNMENT rows of some tracks."""
+        columns = self.columns(tracks)
+        count = len(columns["track_id"])
+        rejected = [sorted(one) if one else () for one in columns["rejected"]]
+        return pa.table(
+            {**columns, "run_id": [self.run_id] * count, "episode_id": [self.episode_id] * count, "rejected": rejected}, schema=decisions.ASSIGNMENT
+        )
+
+    def columns(self, tracks: Iterable[int]) -> dict[str, tuple[Any, ...]]:
+        """The pieces of some tracks, field by field."""
         pieces = [piece for track in tracks for piece in self.pieces[track]]
-        columns: dict[str, Any] = dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
-        columns |= {"run_id": [self.run_id] * len(pieces), "episode_id": [self.episode_id] * len(pieces)}
-        columns["rejected"] = [sorted(piece.rejected) if piece.rejected else () for piece in pieces]
-        return pa.table(columns, schema=decisions.ASSIGNMENT)
+        return dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
 
 
 def covers_of(coverage: pa.Table) -> list[Cover]:
