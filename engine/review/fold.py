@@ -110,8 +110,9 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
     whole, rev = True, 0
     for cover in covers:
         decision, _, part, _, start, end, level = cover
-        if start < end_us and end > start_us:
-            rev = max(rev, touched.get(decision, decision))
+        newest = touched.get(decision, decision)
+        if newest > rev and start < end_us and end > start_us:
+            rev = newest
         if decision not in gone:
             whole = whole and start <= start_us and end >= end_us
             standing.append(cover)

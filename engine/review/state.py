@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -87,16 +88,16 @@ class EpisodeState:
         if rules.merged != self.rules.merged:
             touched |= self._of_people(spread, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
         pieces = dict(self.pieces)
-        held, rev, moved = dict(self.held_us), self.rev, list[int]()
+        held, moved = dict(self.held_us), list[int]()
         for track in touched:
-            before, after = pieces[track], fold_track(self.tracks[track], by_track.get(track, ()), rules)
-            if after != before:
-                _hold(held, before, -1)
-                _hold(held, after, 1)
+            after = fold_track(self.tracks[track], by_track.get(track, ()), rules)
+            if after != self.pieces[track]:
                 pieces[track] = after
                 moved.append(track)
-                for piece in after:
-                    rev = piece.rev if piece.rev > rev else rev
+        moved.sort()
+        _hold(held, chain.from_iterable(map(self.pieces.__getitem__, moved)), -1)
+        _hold(held, chain.from_iterable(map(pieces.__getitem__, moved)), 1)
+        rev = max((piece.rev for track in moved for piece in pieces[track]), default=0)
         return replace(
             self,
             decisions=mine,
@@ -105,8 +106,8 @@ class EpisodeState:
             rules=rules,
             pieces=pieces,
             held_us=held,
-            rev=rev,
-            moved=tuple(sorted(moved)),
+            rev=max(rev, self.rev),
+            moved=tuple(moved),
         )
 
     def _rules(self, known: dict[int, Decision], added: list[Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput, Conflict, NotFound
-from engine.review.draft import Target
+from engine.review.draft import Target, targets_of
 from engine.review.fold import Piece
 from engine.review.state import EpisodeState
 from store import ids, results
@@ -125,7 +125,7 @@ def aim_at_cluster(desk: Desk, database: Database, cluster_id: int, part: int = 
 
 def of_pieces(state: EpisodeState, level: str, pieces: Sequence[Piece], part: int = 0) -> Aim:
     """Pieces as the aim of a verb."""
-    return Aim(state, level, tuple(Target(p.track_id, p.start_us, p.end_us, part) for p in pieces), tuple(pieces))
+    return Aim(state, level, targets_of(pieces, part), tuple(pieces))
 
 
 def within(state: EpisodeState, targets: Sequence[Target]) -> tuple[Piece, ...]:

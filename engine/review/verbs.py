@@ -77,9 +77,8 @@ def _label(desk: Desk, plan: Plan, aim: Aim, actor: str, label: Draft, *, overri
 def _about(aim: Aim, label: Draft, voids: tuple[int, ...] = ()) -> Draft:
     """A draft about the faces of an aim."""
     state = aim.state
-    return Draft(
-        label.verb, aim.level, state.show_id, state.episode_id, label.person_id, targets_of(aim.pieces), label.parameters, label.source, voids
-    )
+    targets = aim.targets if aim.level == "cluster" else targets_of(aim.pieces)
+    return Draft(label.verb, aim.level, state.show_id, state.episode_id, label.person_id, targets, label.parameters, label.source, voids)
 
 
 def _narrower(piece: Piece, aim: Aim, actor: str) -> bool:
