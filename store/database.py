@@ -43,6 +43,9 @@ GROWING = frozenset({"command", "decision"})
 FEW = 4
 """Rows that are written one by one rather than as an Arrow table."""
 
+TOGETHER = 50
+"""Rows that one statement writes."""
+
 REMEMBERED = 4096
 """Reads of rows that seldom change whose answers are kept."""
 
@@ -96,18 +99,23 @@ class Transaction:
 
     def insert(self, table: str, **values: Any) -> None:
         """Insert one row."""
-        columns = ", ".join(values)
-        self.execute(f'INSERT INTO "{table}" ({columns}) VALUES ({", ".join("?" * len(values))})', [_cell(v) for v in values.values()])
+        self.insert_rows(table, [values])
+
+    def insert_rows(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert some rows that all have the same columns."""
+        for start in range(0, len(rows), TOGETHER):
+            part = rows[start : start + TOGETHER]
+            cells = ", ".join(["({})".format(", ".join("?" * len(part[0])))] * len(part))
+            self.execute(f'INSERT INTO "{table}" ({", ".join(part[0])}) VALUES {cells}', [_cell(v) for row in part for v in row.values()])
 
     def insert_arrow(self, table: str, rows: pa.Table) -> None:
         """Insert a whole Arrow table by column name, in its order."""
-        columns = ", ".join(rows.column_names)
         if rows.num_rows > FEW:
+            columns = ", ".join(rows.column_names)
             with self.incoming(rows):
                 self.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming')
-        elif rows.num_rows:  # a round trip over Arrow costs more than the rows
-            cells = ", ".join(["({})".format(", ".join("?" * rows.num_columns))] * rows.num_rows)
-            self.execute(f'INSERT INTO "{table}" ({columns}) VALUES {cells}', [cell for row in rows.to_pylist() for cell in row.values()])
+        else:  # a round trip over Arrow costs more than the rows
+            self.insert_rows(table, rows.to_pylist())
 
     @contextmanager
     def incoming(self, rows: pa.Table) -> Iterator[None]:

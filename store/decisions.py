@@ -96,9 +96,9 @@ COLUMNS = (
 _COLUMNS = ", ".join(COLUMNS)
 
 
-def append(transaction: Transaction, *, idem_key: str, **values: Any) -> None:
-    """Append one decision, all COLUMNS given."""
-    transaction.insert("decision", idem_key=idem_key, **values)
+def append(transaction: Transaction, idem_key: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Append decisions, all COLUMNS given."""
+    transaction.insert_rows("decision", [{"idem_key": idem_key, **row} for row in rows])
 
 
 def append_anchors(transaction: Transaction, anchors: pa.Table) -> None:

@@ -189,23 +189,21 @@ class Desk:
         entries = [_entry(transaction, entry, ledger[entry.draft]) for entry in plan.entries]
         outcome = replace(outcome, anchors=pa.concat_tables([decisions.ANCHOR.empty_table(), *found]), entries=entries)
         self._record(transaction, outcome, key)
-        for decision, draft in zip(ledger, plan.drafts, strict=True):
-            if draft.targets and draft.episode_id is not None:
-                run_id = outcome.after[draft.episode_id].run_id
-                decisions.add_coverage(transaction, coverage(run_id, draft.episode_id, outcome.covers[decision.decision_id]))
         return outcome
 
     def _record(self, transaction: Transaction, outcome: Outcome, key: str) -> None:
         """Append decisions with their anchors and bring labels and people up to date."""
-        for decision in outcome.decisions:
-            values = {name: getattr(decision, name) for name in decisions.COLUMNS}
-            decisions.append(transaction, **{**values, "voids": list(decision.voids)}, idem_key=key)
+        ledger = [{**{name: getattr(one, name) for name in decisions.COLUMNS}, "voids": list(one.voids)} for one in outcome.decisions]
+        decisions.append(transaction, key, ledger)
         decisions.append_anchors(transaction, outcome.anchors)
         for entry in outcome.entries:
             facebank.add(transaction, **entry)
         for state in outcome.after.values():
             self._relabel(transaction, state, outcome.before[state.episode_id])
-        people.refresh(transaction, [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)], outcome.decisions)
+            mine = [cover for d in outcome.decisions if d.episode_id == state.episode_id for cover in outcome.covers[d.decision_id]]
+            decisions.add_coverage(transaction, coverage(state.run_id, state.episode_id, mine))
+        everywhere = [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)]
+        people.refresh(transaction, everywhere, [d for d in outcome.decisions if d.verb != "person_create"])  # those are as they were just made
 
     def _relabel(self, transaction: Transaction, state: EpisodeState, before: EpisodeState) -> None:
         """Bring the labels in the store from one state to the next: changed where they are, unless pieces begin or end elsewhere now."""

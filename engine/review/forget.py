@@ -160,23 +160,22 @@ def _tombstones(transaction: Transaction, going: Going, scrub: Scrub) -> None:
 def _tombstone(transaction: Transaction, going: Going, scrub: Scrub) -> int:
     """The decision that says it was done."""
     decision_id = transaction.next_id("decision", "decision_id")
-    decisions.append(
-        transaction,
-        decision_id=decision_id,
-        batch=decision_id,
-        logged_at=datetime.fromisoformat(going.at),
-        actor=going.actor,
-        verb="person_forget",
-        level=None,
-        show_id=going.show_id,
-        episode_id=None,
-        person_id=going.person_id,
-        parameters={"people": going.people},
-        reason=scrub.text(going.reason) if going.reason else None,
-        source="direct",
-        voids=[],
-        idem_key=going.key,
-    )
+    row = {
+        "decision_id": decision_id,
+        "batch": decision_id,
+        "logged_at": datetime.fromisoformat(going.at),
+        "actor": going.actor,
+        "verb": "person_forget",
+        "level": None,
+        "show_id": going.show_id,
+        "episode_id": None,
+        "person_id": going.person_id,
+        "parameters": {"people": going.people},
+        "reason": scrub.text(going.reason) if going.reason else None,
+        "source": "direct",
+        "voids": [],
+    }
+    decisions.append(transaction, going.key, [row])
     return decision_id
 
 

@@ -32,8 +32,7 @@ def restore(engine: Engine, line: dict[str, Any]) -> None:
                 return
             if decisions.some(database, [row["decision_id"] for row in rows]):
                 raise Conflict(f"Decision {rows[0]['decision_id']} is another one by now.", "It is kept in the journal.")
-            for row in rows:
-                decisions.append(command.transaction, **row, idem_key=line["key"])
+            decisions.append(command.transaction, line["key"], rows)
             command.transaction.reserve("decision", "decision_id", max((row["decision_id"] for row in rows), default=0))
             command.transaction.reserve("person", "person_id", max((row["person_id"] or 0 for row in rows), default=0))
             decisions.append_anchors(command.transaction, _anchors(anchored.unpacked(facts["anchors"])))
