@@ -205,8 +205,6 @@ def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], 
 
 def replace_labels(transaction: Transaction, run_id: int, track_ids: Sequence[int], rows: pa.Table) -> None:
     """Replace the labels in force of some tracks of a run by rows of ASSIGNMENT."""
-    if not track_ids:
-        return
     within = "run_id = ? AND track_id BETWEEN ? AND ?"
     span: list[Any] = [run_id, min(track_ids), max(track_ids)]
     if len(track_ids) == 1:

@@ -18,8 +18,10 @@ def packed(anchors: pa.Table) -> dict[str, list[int]]:
     """Columns of ANCHOR rows without their embeddings.
 
     `faces`: how many samples each path has. `t_us` and `boxes` (x1 y1 x2 y2, in steps) hold the samples of all paths in a row, each less the one
-    before it; the first of a path is whole.
+    before it; the first of a path is whole. Empty when there are no anchors.
     """
+    if not anchors.num_rows:
+        return {}
     t_us, boxes = (anchors[name].combine_chunks() for name in ("t_us", "boxes"))
     faces = np.diff(t_us.offsets.to_numpy())
     first = (np.cumsum(faces) - faces)[faces > 0]
@@ -43,6 +45,8 @@ def unpacked(anchors: dict[str, list[int]] | list[dict[str, Any]]) -> list[dict[
     """Rows of ANCHOR without space and embedding, as `packed` or an older journal holds them (a list of such rows)."""
     if isinstance(anchors, list):
         return anchors
+    if not anchors:
+        return []
     ends = [0, *accumulate(anchors["faces"])]
     rows = []
     for place, values in enumerate(zip(*(anchors[name] for name in _PLAIN), strict=True)):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 STATES_KEPT = 8
 """Episodes held in memory, those used last."""
 
+NO_ANCHORS = ANCHOR.empty_table()
+
 RUNS_KEPT = 4
 """Runs whose faces are held in memory, those used last: ten megabytes for an hour."""
 
@@ -43,7 +45,7 @@ class Outcome:
     before: dict[int, EpisodeState]
     after: dict[int, EpisodeState]
     covers: dict[int, list[Cover]]
-    anchors: pa.Table = field(default_factory=ANCHOR.empty_table)
+    anchors: pa.Table = field(default_factory=lambda: NO_ANCHORS)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
@@ -187,7 +189,7 @@ class Desk:
         outcome = self._outcome(plan, ledger)
         found = [self._anchors(decision, draft) for decision, draft in zip(ledger, plan.drafts, strict=True)]
         entries = [_entry(transaction, entry, ledger[entry.draft]) for entry in plan.entries]
-        outcome = replace(outcome, anchors=pa.concat_tables([decisions.ANCHOR.empty_table(), *found]), entries=entries)
+        outcome = replace(outcome, anchors=pa.concat_tables([NO_ANCHORS, *found]), entries=entries)
         self._record(transaction, outcome, key)
         return outcome
 
@@ -201,7 +203,8 @@ class Desk:
         for state in outcome.after.values():
             self._relabel(transaction, state, outcome.before[state.episode_id])
             mine = [cover for d in outcome.decisions if d.episode_id == state.episode_id for cover in outcome.covers[d.decision_id]]
-            decisions.add_coverage(transaction, coverage(state.run_id, state.episode_id, mine))
+            if mine:
+                decisions.add_coverage(transaction, coverage(state.run_id, state.episode_id, mine))
         everywhere = [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)]
         people.refresh(transaction, everywhere, [d for d in outcome.decisions if d.verb != "person_create"])  # those are as they were just made
 
@@ -211,8 +214,8 @@ class Desk:
         old, new = before.columns(staying), state.columns(staying)
         changed = {name: new[name] for name in decisions.LABEL if old[name] != new[name]}
         decisions.change_labels(transaction, state.run_id, new["track_id"], new["start_us"], changed)
-        cut = sorted(set(state.moved).difference(staying))
-        decisions.replace_labels(transaction, state.run_id, cut, state.rows(cut))
+        if cut := sorted(set(state.moved).difference(staying)):
+            decisions.replace_labels(transaction, state.run_id, cut, state.rows(cut))
 
     def settle(self, outcome: Outcome) -> None:
         """The batch is committed: what it made is the present state."""
@@ -228,7 +231,7 @@ class Desk:
     def _anchors(self, decision: Decision, draft: Draft) -> pa.Table:
         """What a draft is about, remembered without naming tracks."""
         if not draft.targets or draft.episode_id is None:
-            return decisions.ANCHOR.empty_table()
+            return NO_ANCHORS
         run_id = self.state(draft.episode_id).run_id
         tracks = [target.track_id for target in draft.targets]
         known, vectors = self._engine.embeddings_of(run_id, tracks)
