@@ -112,4 +112,4 @@ class Journal:
 
 
 def _encoded(line: dict[str, Any]) -> bytes:
-    return to_json(line) + b"\n"
+    return to_json(line, fallback=str) + b"\n"
