@@ -142,18 +142,28 @@ class Client:
             connection.close()
 
     def _start(self) -> dict[str, Any]:
-        """Start a detached engine and wait for its first answer; of several started at once the library's lock lets one live."""
+        """Start a detached engine and wait for its first answer. Of several clients one starts it, holding a lock on the workspace's folder; should
+        engines be started by other means at the same time, the library's lock lets one live.
+        """
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = self._spawn()
         deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            answer = self.ping()
-            if answer is not None:
-                return answer
-            ended, status = os.waitpid(engine, os.WNOHANG)
-            if ended and (answer := self._another(os.waitstatus_to_exitcode(status))):
-                return answer
-            time.sleep(0.02)
+        engine: int | None = None
+        folder = os.open(self.home, os.O_RDONLY)
+        try:
+            while time.monotonic() < deadline:
+                answer = self.ping()
+                if answer is not None:
+                    return answer
+                if engine is None and _locked(folder) and self.ping() is None:
+                    engine = self._spawn()
+                    deadline = time.monotonic() + START_TIMEOUT_S
+                if engine is not None:
+                    ended, status = os.waitpid(engine, os.WNOHANG)
+                    if ended:
+                        return self._another(os.waitstatus_to_exitcode(status))
+                time.sleep(0.02)
+        finally:
+            os.close(folder)
         raise EngineUnavailable(f"The engine did not answer within {START_TIMEOUT_S:.0f} s.", f"See {self.home / 'engine.log'}.")
 
     def _spawn(self) -> int:
@@ -186,13 +196,19 @@ class Client:
         raise EngineUnavailable(f"The engine ended at once (exit status {status}).", f"See {self.home / 'engine.log'}.")
 
 
+def _locked(file: int) -> bool:
+    """Take the lock of an open file or folder; False when another has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _released(home: Path) -> bool:
     """Whether nobody owns the library: its lock can be taken. The process itself may linger until its parent has taken note."""
     try:
         with (home / "library.lock").open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return _locked(file.fileno())
     except FileNotFoundError:
         return True
-    except OSError:
-        return False
-    return True

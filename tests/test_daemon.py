@@ -38,6 +38,7 @@ def test_clients_starting_at_once_share_one_engine(tmp_path: Path) -> None:
     clients[0].stop()
     assert len(pids) == 4
     assert len(set(pids)) == 1
+    assert "is in use" not in (tmp_path / "home" / "engine.log").read_text(), "one of them started it, the others waited"
 
 
 def test_socket_and_its_folder_are_private(client: Client) -> None:

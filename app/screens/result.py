@@ -44,11 +44,11 @@ def lines(answer: dict[str, Any], width: int) -> list[Line]:
     made: list[Line] = []
     for name, given in plain.items():
         text = wrap(cell(name, given), width - room - 2) or ["-"]
-        made.append([(fit(name.replace("_", " "), room + 2), "dim"), (text[0], "text")])
+        made.append([(fit(_called(name), room + 2), "dim"), (text[0], "text")])
         made += [[(" " * (room + 2), "dim"), (line, "text")] for line in text[1:]]
     for name, given in answer.items():
         if _rows(given):
-            made += [*([[], [(name.replace("_", " "), "accent")]] if name != "rows" else []), *_table(given)]
+            made += [*([[], [(_called(name), "accent")]] if name != "rows" else []), *_table(given)]
     if answer.get("next_cursor"):
         made.append([("there are more; ask with a larger limit", "dim")])
     return made
@@ -58,11 +58,16 @@ def _rows(given: Any) -> bool:
     return isinstance(given, list) and bool(given) and isinstance(given[0], dict)
 
 
+def _called(name: str) -> str:
+    """A field as people call it; times are shown as times, not in microseconds."""
+    return name.removesuffix("_us").replace("_", " ")
+
+
 def _table(rows: list[dict[str, Any]]) -> list[Line]:
     names = list(rows[0])
     texts = [[cell(name, row.get(name))[:SHORT] for name in names] for row in rows]
-    widths = [max(wide(name), *(wide(line[n]) for line in texts)) + 2 for n, name in enumerate(names)]
-    head: Line = [(fit(name.replace("_", " "), size), "faint") for name, size in zip(names, widths, strict=True)]
+    widths = [max(wide(_called(name)), *(wide(line[n]) for line in texts)) + 2 for n, name in enumerate(names)]
+    head: Line = [(fit(_called(name), size), "faint") for name, size in zip(names, widths, strict=True)]
     return [head, *([(fit(text, size), "text") for text, size in zip(line, widths, strict=True)] for line in texts)]
 
 
