@@ -253,7 +253,7 @@ def run(home: Path, beside: Callable[[Daemon], Callable[[], Coroutine[Any, Any, 
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         log.info("engine %s of %s, process %d", VERSION, home, os.getpid())
         gc.set_threshold(*GARBAGE)
-        _collect()
+        gc.freeze()  # modules are no garbage
         try:
             anyio.run(daemon.serve, listener)
         except BaseExceptionGroup as failures:
