@@ -69,6 +69,8 @@ class Desk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._states: OrderedDict[int, EpisodeState] = OrderedDict()
+        self._behind: dict[int, list[Decision]] = {}
+        """Decisions about people, and undos, that a state at hand does not know yet: it is told when it is looked at."""
         self._people: People | None = None
         self._ledger: Ledger | None = None
         self._lock = threading.RLock()
@@ -99,7 +101,9 @@ class Desk:
         if run_id is None:
             raise Conflict(f"Episode {episode_id} has not been analysed.", f"`rollcall episode analyse {episode_id}` does it.")
         with self._lock:
-            state = self._states.get(episode_id)
+            state, behind = self._states.get(episode_id), self._behind.pop(episode_id, [])
+            if state is not None and state.run_id == run_id and behind:
+                state = self._states[episode_id] = state.with_decisions(behind, [])
             if state is None or state.run_id != run_id:
                 state = EpisodeState.load(self._engine.database, episode_id, run_id, self.people())
                 self._keep({episode_id: state})
@@ -146,6 +150,7 @@ class Desk:
         """Read everything from the store again: it was changed by other means than a batch."""
         with self._lock:
             self._states.clear()
+            self._behind.clear()
             self._people = self._ledger = None
 
     def _keep(self, states: dict[int, EpisodeState]) -> None:
@@ -223,9 +228,8 @@ class Desk:
             self._ledger = self.ledger().with_decisions(outcome.decisions)
             everywhere = [d for d in outcome.decisions if d.episode_id is None]
             self._people = People((*self.people().decisions, *everywhere))
-            if everywhere:
-                others = {episode: state for episode, state in self._states.items() if episode not in outcome.after}
-                self._states.update({episode: state.with_decisions(everywhere, []) for episode, state in others.items()})
+            for episode in self._states.keys() - outcome.after.keys() if everywhere else ():
+                self._behind.setdefault(episode, []).extend(everywhere)
             self._keep(outcome.after)
 
     def _anchors(self, decision: Decision, draft: Draft) -> pa.Table:
