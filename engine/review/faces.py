@@ -43,9 +43,10 @@ class RunFaces:
     @classmethod
     def of(cls, table: pa.Table) -> RunFaces:
         """From track_id, t_us, x1, y1, x2, y2, by track and time."""
-        tracks, place = np.unique(table["track_id"].to_numpy(), return_inverse=True)
-        t_us = table["t_us"].to_numpy()
-        return cls(tracks, (place.astype(np.int64) << TIME_BITS) | t_us, t_us, boxes_of(table))
+        track, t_us = table["track_id"].to_numpy(), table["t_us"].to_numpy()
+        begins = np.diff(track, prepend=-1) != 0
+        place = np.cumsum(begins, dtype=np.int64) - 1
+        return cls(track[begins], (place << TIME_BITS) | t_us, t_us, boxes_of(table))
 
     def shown(self, targets: Iterable[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First face of each target, and how many it shows."""
