@@ -381,6 +381,7 @@ class Database:
         """Nothing that was read before is known any more."""
         self._given, self._keys = {}, None
         self.epochs.forget()
+        self._remembered.clear()
 
     def _close_connections(self) -> None:
         for cursor in list(self._cursors):

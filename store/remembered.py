@@ -65,6 +65,11 @@ class Remembered:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, tuple[tuple[int, ...], object]] = OrderedDict()
 
+    def clear(self) -> None:
+        """Keep nothing: what was erased stays nowhere."""
+        with self._lock:
+            self._kept.clear()
+
     def get(self, tables: tuple[str, ...], key: Hashable, load: Callable[[], T]) -> T:
         """What `load` gave when it was last called under this key, unless one of the tables it reads was written since."""
         epoch = self._epochs.of(tables)

@@ -151,6 +151,8 @@ class Desk:
         with self._lock:
             self._states.clear()
             self._behind.clear()
+            self._faces.clear()
+            self._looks.clear()
             self._people = self._ledger = None
 
     def _keep(self, states: dict[int, EpisodeState]) -> None:
