@@ -161,10 +161,23 @@ class TotalsSettings(Section):
         0.07, ge=0, description="By about how many seconds (standard deviation) that is, and detection is early or late where somebody comes or goes."
     )
     missed_rate: float = Field(
-        0.002, ge=0, le=1, description="How often, for each shot somebody is in, there is another with no face of theirs found."
+        0.002,
+        ge=0,
+        le=1,
+        description="How often, for each shot somebody is in, there is another with no face of theirs found, or part of it is not theirs.",
     )
     shared_doubt: float = Field(
         0.5, ge=0, le=1, description="Share of the doubt about who clusters are that is one for the whole episode: the curve is off for all alike."
+    )
+    firm: float = Field(
+        2.0,
+        ge=1,
+        description="Odds of whose something is count in intervals as this power of themselves: matches and memberships say less than they could.",
+    )
+    odd_looks: float = Field(
+        2.0,
+        ge=0,
+        description="How far (standard deviation of log odds) they are wrong about all of one person at once, who does not look as usual.",
     )
     draws: int = Field(400, ge=50, le=20000, description="Seeded draws behind each interval.")
     seed: int = Field(20260101, description="Seed of the draws.")

@@ -75,6 +75,20 @@ def _doubt_that_is_one_for_all(settings: Settings, folder: Path) -> float:
     return _width(_totals(settings, member=0.9))
 
 
+@measure("totals.firm", 3, 1.5)
+def _doubt_about_what_is_nearly_sure(settings: Settings, folder: Path) -> float:
+    return _width(_totals(settings, member=0.8))
+
+
+@measure("totals.odd_looks", 0, 4)
+def _seconds_of_one_who_looks_unlike_themselves(settings: Settings, folder: Path) -> float:
+    made = synthetic.world(9)
+    whole = labelled(made.person)
+    rows = [(int(who), None, 0.8, True) for who in np.unique(made.person)] + [(int(who), 99, 0.2, False) for who in np.unique(made.person)]
+    identity = pa.table([list(column) for column in zip(*sorted(rows, key=lambda row: row[0]), strict=True)], schema=IDENTITY)
+    return _width(screen_time(made.episode, replace(whole, identity=identity), settings.totals))
+
+
 @measure("totals.likely_probability", 0.5, 0.2)
 def _people_nothing_is_labelled_as(settings: Settings, folder: Path) -> float:
     made = synthetic.world(9)

@@ -19,8 +19,9 @@ USUAL = TotalsSettings()
 
 
 def settings_of(**values: float) -> TotalsSettings:
-    """The made-up faces are found in every look and doubted one by one: no slips of detection, no doubt that is one for all."""
-    return USUAL.model_copy(update={"slip_rate": 0.0, "slip_s": 0.0, "missed_rate": 0.0, "shared_doubt": 0.0, **values})
+    """The made-up faces are found in every look and doubted one by one, as much as is said: no slips of detection, no doubt that is one for all."""
+    quiet = {"slip_rate": 0.0, "slip_s": 0.0, "missed_rate": 0.0, "shared_doubt": 0.0, "firm": 1.0, "odd_looks": 0.0}
+    return USUAL.model_copy(update={**quiet, **values})
 
 
 SETTINGS = settings_of()
@@ -264,6 +265,42 @@ def test_doubts_that_are_one_for_all_do_not_cancel_out() -> None:
     alone, together = of(0.0), of(0.9)
     assert together[0] == pytest.approx(alone[0], rel=0.05), "the expectation is what it was"
     assert together[1] <= alone[1]
+
+
+def test_intervals_cover_somebody_who_looks_unlike_themselves() -> None:
+    """Clusters are somebody's with 0.3, more where that person looks odd, and then all of theirs alike; everything lasts as long."""
+    inside: dict[float, list[bool]] = {0.0: [], 2.0: []}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        made = whole_shots(900 + seed)
+        _, first = np.unique(made.episode.tracks["shot"].to_numpy(), return_index=True)
+        alone = Episode(**{**vars(made.episode), "tracks": made.episode.tracks.take(pa.array(first))})
+        length = (alone.tracks["end_us"].to_numpy() - alone.tracks["start_us"].to_numpy()) / 1e6
+        odd = 0.3 * np.exp(2.0 * rng.standard_normal(2))
+        who = np.arange(len(first)) % 2
+        theirs = rng.random(len(first)) < (odd / (odd + 0.7))[who]
+        rows = [row for k, one in enumerate(who) for row in ((k, None, 0.7, True), (k, int(one), 0.3, False))]
+        labels = Labels(table(MEMBERSHIP, [(k, k, 1.0) for k in range(len(first))]), table(IDENTITY, rows), table(DECIDED, []))
+        for looks, covered in inside.items():
+            for person, row in by_person(screen_time(alone, labels, settings_of(odd_looks=looks))).items():
+                covered.append(row["visual_low_s"] - 0.01 <= length[theirs & (who == person)].sum() <= row["visual_high_s"] + 0.01)
+    assert len(inside[2.0]) > 100 and np.mean(inside[2.0]) >= 0.93
+    assert np.mean(inside[0.0]) < 0.8, "doubts one by one cancel out"
+
+
+def test_what_is_nearly_sure_is_surer_than_it_seems() -> None:
+    made = whole_shots(3)
+    labels = labelled(made.person, member=0.85)
+    plain, firm = (by_person(screen_time(made.episode, labels, settings_of(firm=power))) for power in (1.0, 2.0))
+    assert all(firm[who]["visual_low_s"] > row["visual_low_s"] for who, row in plain.items() if row["tracks"] > 15)
+    assert all(firm[who]["visual_s"] >= row["visual_s"] for who, row in plain.items()), "or as near to what it was as the interval lets it be"
+
+
+def test_stretches_are_at_times_missed_and_at_times_not_theirs() -> None:
+    made = whole_shots(5)
+    rows = by_person(screen_time(made.episode, labelled(made.person), settings_of(missed_rate=0.01, draws=2000))).values()
+    often = [row for row in rows if row["tracks"] > 15]
+    assert often and all(row["visual_high_s"] > row["visual_s"] + 0.5 and row["visual_low_s"] < row["visual_s"] for row in often)
 
 
 def test_unidentified_faces_are_company() -> None:

@@ -17,7 +17,8 @@ from engine.config import TotalsSettings
 from engine.tables import Episode
 from engine.totals.labels import NOBODY, Labels
 from engine.totals.presence import Presence, presences
-from engine.totals.uncertainty import Edges, draw_chance, draw_edges, draw_people, draw_slips
+from engine.totals.slips import draw_slips
+from engine.totals.uncertainty import Edges, draw_chance, draw_doubtful, draw_edges, draw_expected
 
 SCREEN_TIME = pa.schema(
     [
@@ -64,10 +65,10 @@ def screen_time(episode: Episode, labels: Labels, settings: TotalsSettings) -> T
     count = episode.tracks.num_rows
     edges = draw_edges(episode, settings, rng)
     chance = draw_chance(count, labels, settings, rng)
-    doubtful = draw_people(count, labels, chance, 1.0)
-    expected = draw_people(count, labels, chance, settings.sure_probability)
+    doubtful = draw_doubtful(count, labels, chance, settings)
+    expected = draw_expected(count, labels, chance, settings.sure_probability)
     called = labels.called(count)
-    shown = np.union1d(np.unique(called[called >= 0]), _likely(doubtful, labels.people, settings)).astype(np.int32)
+    shown = np.union1d(np.unique(called[called >= 0]), _likely(expected, labels.people, settings)).astype(np.int32)
     mean, mean_solo, together, unidentified = _expect(edges, expected, shown, episode, settings)
     same = np.array_equal(doubtful, expected)
     visual, solo = (mean, mean_solo) if same else _measure(edges, doubtful, shown, episode, settings)

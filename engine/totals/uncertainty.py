@@ -77,10 +77,12 @@ def looseness(episode: Episode, settings: TotalsSettings) -> NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Chance:
-    """Uniform numbers behind the labels of a draw: track (n, draws), cluster (c, draws)."""
+    """Numbers behind the labels of a draw. track (n, draws), cluster (c, draws): uniform. odd (people + 1, draws): by how much what speaks for each
+    person is off, as a factor of their chances; 1 for nobody, who is last."""
 
     track: NDArray[np.float32]
     cluster: NDArray[np.float32]
+    odd: NDArray[np.float32]
 
 
 def draw_chance(tracks: int, labels: Labels, settings: TotalsSettings, rng: np.random.Generator) -> Chance:
@@ -91,24 +93,43 @@ def draw_chance(tracks: int, labels: Labels, settings: TotalsSettings, rng: np.r
     common, group = rng.standard_normal(settings.draws), rng.standard_normal((clusters + 1, settings.draws))
     own = labels.clusters_of(tracks)[0][:, 0]
     track, cluster = rng.standard_normal((tracks, settings.draws)), rng.standard_normal((clusters, settings.draws))
-    return Chance(ndtr(share * group[own] + alone * track).astype(np.float32), ndtr(share * common + alone * cluster).astype(np.float32))
+    odd = np.exp(settings.odd_looks * rng.standard_normal((len(labels.people) + 1, settings.draws)))
+    odd[NOBODY] = 1
+    uniform = [ndtr(share * group[own] + alone * track), ndtr(share * common + alone * cluster)]
+    return Chance(*(numbers.astype(np.float32) for numbers in (*uniform, odd)))
 
 
-def draw_people(tracks: int, labels: Labels, chance: Chance, sure: float) -> NDArray[np.int32]:
-    """(tracks, draws) whose each track is: a position in `labels.people`, or NOBODY.
+def draw_expected(tracks: int, labels: Labels, chance: Chance, sure: float) -> NDArray[np.int32]:
+    """(tracks, draws) whose each track is by the probabilities as they stand: a position in `labels.people`, or NOBODY.
 
     Args:
         sure: memberships at least this probable are taken as certain.
     """
     clusters, member = labels.clusters_of(tracks)
-    member = rounded(member, sure)
+    cluster = _choose(clusters, rounded(member, sure), chance.track)
+    return _people(cluster, _choose(*_known_first(*labels.people_of()), chance.cluster), tracks, labels)
+
+
+def draw_doubtful(tracks: int, labels: Labels, chance: Chance, settings: TotalsSettings) -> NDArray[np.int32]:
+    """(tracks, draws) whose each track may be, as `draw_expected`, with all that is doubtful about the probabilities.
+
+    One by one they say too little: what seems likely mostly is so, and what seems unlikely is not (`firm`). But where they are wrong they are so
+    about all of somebody at once, who has other hair, is seen from the side or wears what everybody wears (`odd_looks`).
+    """
+    clusters, member = labels.clusters_of(tracks)
+    label = np.append(labels.label_of_cluster(), np.int32(NOBODY))
+    cluster = _choose(clusters, member, chance.track, settings.firm, chance.odd[label], clusters[:, 0])
     people, who = _known_first(*labels.people_of())
-    cluster = _choose(clusters, member, chance.track)
-    person_of = np.concatenate([_choose(people, who, chance.cluster), np.full((1, chance.track.shape[1]), NOBODY, np.int32)])
-    person = np.take_along_axis(person_of, cluster, axis=0) if len(cluster) else cluster
+    return _people(cluster, _choose(people, who, chance.cluster, settings.firm, chance.odd, label[:-1]), tracks, labels)
+
+
+def _people(cluster: NDArray[np.int32], person: NDArray[np.int32], tracks: int, labels: Labels) -> NDArray[np.int32]:
+    """(tracks, draws) the person of each track's cluster, or whom people decided."""
+    person_of = np.concatenate([person, np.full((1, person.shape[1]), NOBODY, np.int32)])
+    chosen = np.take_along_axis(person_of, cluster, axis=0) if len(cluster) else cluster
     decided, fixed = labels.decided_people(tracks)
-    person[decided] = fixed[decided, None]
-    return person
+    chosen[decided] = fixed[decided, None]
+    return chosen
 
 
 def _known_first(people: NDArray[np.int32], chances: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -118,43 +139,33 @@ def _known_first(people: NDArray[np.int32], chances: NDArray[np.float64]) -> tup
     return np.take_along_axis(people, order, axis=1), np.take_along_axis(chances, order, axis=1)
 
 
-def draw_slips(
-    episode: Episode, called: NDArray[np.int32], shown: NDArray[np.int32], settings: TotalsSettings, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """(people shown, draws) seconds by which detection was wrong about somebody, whoever they are, beside the ends of their tracks.
-
-    Where somebody comes or goes inside a shot, detection is early or late; in any shot a face may be lost or held a little; and as seldom as faces
-    are missed altogether there is another stretch like this one with no face found in it.
+def _choose(
+    values: NDArray[np.int32],
+    chances: NDArray[np.float64],
+    uniform: NDArray[np.float32],
+    firm: float = 1.0,
+    odd: NDArray[np.float32] | None = None,
+    usual: NDArray[np.int32] | None = None,
+) -> NDArray[np.int32]:
+    """(n, draws): value r of each row with probability chances[:, r], -1 with what is left.
 
     Args:
-        called: (tracks,) position of the person each track is labelled as.
-        shown: (n,) positions of the people wanted.
+        firm: power of the chances.
+        odd: (values + 1, draws) factor of each value's chance in each draw, but for the `usual` (n,) value of a row.
     """
-    tracks, shots = episode.tracks, episode.shots
-    mine = np.flatnonzero(called >= 0)
-    shot, start, end = (tracks[name].to_numpy()[mine] for name in ("shot", "start_us", "end_us"))
-    pairs, place = np.unique(np.stack([np.searchsorted(shown, called[mine]), shot]), axis=1, return_inverse=True)
-    place, count = place.ravel(), pairs.shape[1]
-    length = np.bincount(place, (end - start) / 1e6, count)
-    first, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
-    np.minimum.at(first, place, start)
-    np.maximum.at(last, place, end)
-    inside = (first > shots["start_us"].to_numpy()[pairs[1]]).astype(np.int64) + (last < shots["end_us"].to_numpy()[pairs[1]])
-    slips = inside[:, None] + (rng.random((count, settings.draws)) < settings.slip_rate)
-    wrong = rng.standard_normal((count, settings.draws)) * settings.slip_s * np.sqrt(slips)
-    wrong += np.where(rng.random((count, settings.draws)) < settings.missed_rate, length[:, None], 0)
-    total = np.zeros((len(shown), settings.draws))
-    np.add.at(total, pairs[0], wrong)
-    return total
+    rest = np.maximum(1 - chances.sum(axis=1), 0)
+    share = (np.concatenate([chances, rest[:, None]], axis=1) ** firm).astype(np.float32)
+    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
 
+    def weight(rank: int) -> NDArray[np.float32]:
+        plain = share[:, rank, None]
+        return plain if odd is None else np.where((values[:, rank] == usual)[:, None], plain, plain * odd[values[:, rank]])
 
-def _choose(values: NDArray[np.int32], chances: NDArray[np.float64], uniform: NDArray[np.float32]) -> NDArray[np.int32]:
-    """(n, draws): value r of each row with probability chances[:, r], -1 with what is left."""
-    cumulative = np.minimum(np.cumsum(chances, axis=1), 1).astype(np.float32)
     chosen = np.full(uniform.shape, -1, np.int32)
-    before = np.zeros(len(values), np.float32)
+    before = np.zeros(uniform.shape, np.float32)
+    at = uniform * sum((weight(rank) for rank in range(values.shape[1])), share[:, -1, None])
     for rank in range(values.shape[1]):
-        here = (uniform >= before[:, None]) & (uniform < cumulative[:, rank, None])
-        np.copyto(chosen, values[:, rank, None], where=here)
-        before = cumulative[:, rank]
+        after = before + weight(rank)
+        np.copyto(chosen, values[:, rank, None], where=(at >= before) & (at < after))
+        before = after
     return chosen
