@@ -37,6 +37,10 @@ CHECKPOINT_AFTER_S = 5.0
 REST_AFTER_S = 60.0
 TIDY_AFTER_S = 20.0
 
+GARBAGE = (50_000, 20, 100)
+"""New objects before the collector looks for cycles among them, and rounds before it looks through the older ones, which would hold up a decision by
+tens of milliseconds: that is left to idle moments."""
+
 
 class Server(uvicorn.Server):
     """Uvicorn without its signal handlers, which end the process before the library is closed."""
@@ -69,7 +73,11 @@ class Daemon:
             ]
         )
 
-    async def perform(self, name: str, parameters: dict[str, Any], *, actor: str, idem_key: str | None = None) -> dict[str, Any]:
+    async def perform(self, name: str, parameters: dict[str, Any], *, actor: str) -> dict[str, Any]:
+        """The answer of an operation, run as `answer` runs it."""
+        return (await self.answer(name, parameters, actor=actor)).model_dump(mode="json")
+
+    async def answer(self, name: str, parameters: dict[str, Any], *, actor: str, idem_key: str | None = None) -> registry.Result:
         """Run an operation; while it runs and some time after it the engine counts as used.
 
         Raises:
@@ -80,7 +88,7 @@ class Daemon:
             if self.engine.database.lost():
                 self.stop()
                 raise EngineUnavailable(f"The workspace {self.engine.home} was deleted while its engine ran.", "Run the command again.")
-            return await registry.invoke(self.engine, name, parameters, actor=actor, idem_key=idem_key)
+            return await registry.answer(self.engine, name, parameters, actor=actor, idem_key=idem_key)
         finally:
             self._busy -= 1
             self._last_use = time.monotonic()
@@ -90,8 +98,8 @@ class Daemon:
         name = request.path_params["name"]
         try:
             body = await request.json()
-            result = await self.perform(name, body.get("parameters") or {}, actor=str(body.get("actor")), idem_key=body.get("idem_key"))
-            return JSONResponse({"result": result})
+            result = await self.answer(name, body.get("parameters") or {}, actor=str(body.get("actor")), idem_key=body.get("idem_key"))
+            return Response(b'{"result":%b}' % result.model_dump_json().encode(), media_type="application/json")
         except RollcallError as error:
             return JSONResponse({"error": error.as_dict()}, status_code=error.http_status)
         except Exception as error:  # a request must be answered whatever happened; the cause goes to the log
@@ -168,6 +176,7 @@ class Daemon:
             idle = time.monotonic() - self._last_use
             if self._dirty and idle >= CHECKPOINT_AFTER_S:
                 self._dirty = False
+                _collect()
                 await self._checkpoint()
                 await self._back_up()
             if self.engine.events.listeners:  # screens that are open, though nobody does anything
@@ -192,6 +201,13 @@ class Daemon:
             await self.engine.in_thread(self.engine.database.checkpoint)
         except duckdb.Error:
             log.exception("the checkpoint failed; what was committed is safe in the write-ahead log")
+
+
+def _collect() -> None:
+    """Remove garbage now; what is left (modules, episodes under review) is not looked through again until the next idle moment."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def bind(path: Path) -> socket.socket:
@@ -236,7 +252,8 @@ def run(home: Path, beside: Callable[[Daemon], Callable[[], Coroutine[Any, Any, 
         listener = bind(path)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         log.info("engine %s of %s, process %d", VERSION, home, os.getpid())
-        gc.freeze()  # modules are no garbage: looking through them each time would hold up a request by 70 ms
+        gc.set_threshold(*GARBAGE)
+        gc.freeze()  # modules are no garbage
         try:
             anyio.run(daemon.serve, listener)
         except BaseExceptionGroup as failures:

@@ -64,11 +64,13 @@ def episodes(database: Database, show_id: int | None, after: int, limit: int) ->
 
 def find_episode(database: Database, reference: str) -> dict[str, Any] | None:
     """An episode by id or by `show-s01e02`."""
-    return database.row(
+    found = database.known(
+        ("episode", "show"),
         f"""{_EPISODE} WHERE episode_id = ?
             OR (season IS NOT NULL AND number IS NOT NULL AND lower(?) = format('{{}}-s{{:02d}}e{{:02d}}', s.slug, season, number))""",
         [_id(reference), reference],
     )
+    return found[0] if found else None
 
 
 def episode_at(database: Database, show_id: int, season: int, number: int) -> dict[str, Any] | None:
@@ -116,7 +118,13 @@ def people(database: Database, show_id: int | None, kind: str | None, after: int
 
 def find_person(database: Database, person_id: int) -> dict[str, Any] | None:
     """One person by id."""
-    return database.row(f"SELECT * FROM ({_PERSON}) WHERE person_id = ?", [person_id])
+    found = database.known(("person", "show"), f"SELECT * FROM ({_PERSON}) WHERE person_id = ?", [person_id])
+    return found[0] if found else None
+
+
+def erased(database: Database) -> frozenset[int]:
+    """People who were forgotten."""
+    return frozenset(row["person_id"] for row in database.known(("person",), "SELECT person_id FROM person WHERE erased_at IS NOT NULL"))
 
 
 def person_named(database: Database, show_id: int, name: str) -> dict[str, Any] | None:

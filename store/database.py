@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import shutil
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +20,10 @@ import pyarrow as pa
 from store import backups, migrations, repair
 from store.atomic import atomic_path, sync_file, sync_folder
 from store.commit_point import commit_point
-from store.errors import Locked
 from store.gate import Gate
 from store.journal import Journal
+from store.lock import take_lock
+from store.remembered import Epochs, Remembered
 
 log = logging.getLogger("rollcall.store")
 T = TypeVar("T")
@@ -37,18 +37,36 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+GROWING = frozenset({"command", "decision"})
+"""Tables nothing is ever removed from: their last id is in them, and in memory from the first that is given."""
+
+FEW = 4
+"""Rows that are written one by one rather than as an Arrow table."""
+
+TOGETHER = 50
+"""Rows that one statement writes."""
+
+REMEMBERED = 4096
+"""Reads of rows that seldom change whose answers are kept."""
+
+
 class Transaction:
     """The writer lane while one transaction holds it."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, epochs: Epochs, given: dict[str, int]) -> None:
+        """`given`: the last ids of tables that only grow, which this transaction adds to."""
         self._cursor = cursor
+        self._epochs = epochs
+        self._given = given
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement and drop its result."""
+        self._epochs.statement(sql)
         self._cursor.execute(sql, list(parameters)).fetchall()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows as this transaction sees them."""
+        self._epochs.statement(sql)
         return _rows(self._cursor, sql, parameters)
 
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
@@ -57,6 +75,13 @@ class Transaction:
 
     def next_id(self, table: str, column: str) -> int:
         """The next id, never one that was given before, even to what is gone; a crash before the commit burns nothing."""
+        if table in GROWING:
+            if table not in self._given:
+                counted = self.rows("DELETE FROM counter WHERE name = ? RETURNING last", [table])
+                newest = self.rows(f'SELECT coalesce(max({column}), 0) AS last FROM "{table}"')
+                self._given[table] = max(int(row["last"]) for row in (*counted, *newest))
+            self._given[table] += 1
+            return self._given[table]
         if counted := self.rows("UPDATE counter SET last = last + 1 WHERE name = ? RETURNING last", [table]):
             return int(counted[0]["last"])
         first = int(self.rows(f'SELECT coalesce(max({column}), 0) + 1 AS id FROM "{table}"')[0]["id"])
@@ -65,23 +90,39 @@ class Transaction:
 
     def reserve(self, table: str, column: str, used: int) -> None:
         """Never give that id, nor one before it, again: it was given in a library this one does not remember."""
+        if table in GROWING:
+            self._given.pop(table, None)  # its row is there
+            return
         if not self.rows("SELECT last FROM counter WHERE name = ?", [table]):
             self.execute(f'INSERT INTO counter SELECT ?, coalesce(max({column}), 0) FROM "{table}"', [table])
         self.execute("UPDATE counter SET last = greatest(last, ?) WHERE name = ?", [used, table])
 
     def insert(self, table: str, **values: Any) -> None:
         """Insert one row."""
-        columns = ", ".join(values)
-        self.execute(f'INSERT INTO "{table}" ({columns}) VALUES ({", ".join("?" * len(values))})', [_cell(v) for v in values.values()])
+        self.insert_rows(table, [values])
+
+    def insert_rows(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert some rows that all have the same columns."""
+        for start in range(0, len(rows), TOGETHER):
+            part = rows[start : start + TOGETHER]
+            cells = ", ".join(["({})".format(", ".join("?" * len(part[0])))] * len(part))
+            self.execute(f'INSERT INTO "{table}" ({", ".join(part[0])}) VALUES {cells}', [_cell(v) for row in part for v in row.values()])
 
     def insert_arrow(self, table: str, rows: pa.Table) -> None:
         """Insert a whole Arrow table by column name, in its order."""
-        if not rows.num_rows:
-            return
+        if rows.num_rows > FEW:
+            columns = ", ".join(rows.column_names)
+            with self.incoming(rows):
+                self.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming')
+        else:  # a round trip over Arrow costs more than the rows
+            self.insert_rows(table, rows.to_pylist())
+
+    @contextmanager
+    def incoming(self, rows: pa.Table) -> Iterator[None]:
+        """An Arrow table that statements in the block know as `incoming`."""
         self._cursor.register("incoming", rows)
         try:
-            columns = ", ".join(rows.column_names)
-            self.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM incoming')
+            yield
         finally:
             self._cursor.unregister("incoming")
 
@@ -90,11 +131,8 @@ class Transaction:
         if not cells:
             return
         kind = self.rows("SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [table, column])[0]["data_type"]
-        self._cursor.register("incoming", pa.table({"row": pa.array(cells, pa.int64()), "cell": pa.array(list(cells.values()))}))
-        try:
+        with self.incoming(pa.table({"row": pa.array(cells, pa.int64()), "cell": pa.array(list(cells.values()))})):
             self.execute(f'UPDATE "{table}" SET "{column}" = CAST(cell AS {kind}) FROM incoming WHERE "{table}".rowid = incoming."row"')
-        finally:
-            self._cursor.unregister("incoming")
 
 
 class Reader(Protocol):
@@ -130,10 +168,14 @@ class Database:
         self.path = home / "library.duckdb"
         self._memory_limit_mb = memory_limit_mb
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock_file = _take_lock(home / "library.lock")
+        self._lock_file = take_lock(home / "library.lock")
         self._writer = threading.RLock()
         self._local = threading.local()
         self._gate = Gate()
+        self._given: dict[str, int] = {}
+        self._keys: set[int] | None = None
+        self.epochs = Epochs()
+        self._remembered = Remembered(self.epochs, REMEMBERED)
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         try:
             self._root = repair.opened(self.path, self._connect)
@@ -190,6 +232,15 @@ class Database:
         found = self.rows(sql, parameters)
         return found[0] if found else None
 
+    def known(self, tables: tuple[str, ...], sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """A read of a few rows of tables that seldom change (all of them named in `tables`), done again only when one was written since."""
+        rows = self.remembered(tables, (sql, *parameters), lambda: self.rows(sql, parameters))
+        return [dict(row) for row in rows]
+
+    def remembered(self, tables: tuple[str, ...], key: Hashable, load: Callable[[], T]) -> T:
+        """What was made of some tables under a key, made again when one of them was written since; nobody may change it."""
+        return self._remembered.get(tables, key, load)
+
     def arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """A bulk read as one Arrow table, uncapped."""
         return self._read(lambda cursor: cursor.sql(sql, params=list(parameters)).to_arrow_table())
@@ -200,21 +251,29 @@ class Database:
         with self._writer:
             cursor = self._begun()
             try:
-                yield Transaction(cursor)
-            except BaseException as error:  # whatever stopped the block, nothing of it stays
-                _roll_back(cursor)
-                if isinstance(error, LOST):
-                    self.reopen()
-                raise
-            try:
-                cursor.commit()
-            except LOST:
-                # A checkpoint that failed after a durable commit also arrives here, and the instance is unusable either way.
+                yield from self._transaction(cursor)
+            finally:
+                self.epochs.over()
+
+    def _transaction(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[Transaction]:
+        given, self._given = self._given, {}
+        try:
+            yield Transaction(cursor, self.epochs, given)
+        except BaseException as error:  # whatever stopped the block, nothing of it stays
+            _roll_back(cursor)
+            if isinstance(error, LOST):
                 self.reopen()
-                raise
-            except duckdb.Error:
-                _roll_back(cursor)
-                raise
+            raise
+        try:
+            cursor.commit()
+        except LOST:
+            # A checkpoint that failed after a durable commit also arrives here, and the instance is unusable either way.
+            self.reopen()
+            raise
+        except duckdb.Error:
+            _roll_back(cursor)
+            raise
+        self._given = given
 
     def _begun(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor with a transaction of its own; a library DuckDB has given up is opened again first."""
@@ -233,9 +292,9 @@ class Database:
         was done before and the block must change nothing.
         """
         with self._writer:
-            known = self.row("SELECT result FROM command WHERE idem_key = ?", [key])
+            known = self._answered(key)
             if known is not None:
-                yield Command(Transaction(self._cursor()), json.loads(known["result"]))
+                yield Command(Transaction(self._cursor(), self.epochs, {}), known)
                 return
             at, journalled = now(), False
             try:
@@ -281,7 +340,19 @@ class Database:
 
     def known_keys(self) -> set[str]:
         """Keys of all committed commands."""
-        return set(self.arrow("SELECT idem_key FROM command").column(0).to_pylist())
+        keys = set(self.arrow("SELECT idem_key FROM command").column(0).to_pylist())
+        self._keys = {hash(key) for key in keys}
+        return keys
+
+    def _answered(self, key: str) -> dict[str, Any] | None:
+        """The answer a command got, if it was committed; looked for only when a command may have had that key."""
+        with self._writer:
+            if self._keys is None:
+                self.known_keys()
+            assert self._keys is not None
+            found = self.row("SELECT result FROM command WHERE idem_key = ?", [key]) if hash(key) in self._keys else None
+            self._keys.add(hash(key))
+        return None if found is None else dict(json.loads(found["result"]))
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file; called when idle, after bulk loads and before closing."""
@@ -304,6 +375,13 @@ class Database:
         with self._writer, self._gate.shut():
             self._close_connections()
             self._root = self._connect()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Nothing that was read before is known any more."""
+        self._given, self._keys = {}, None
+        self.epochs.forget()
+        self._remembered.clear()
 
     def _close_connections(self) -> None:
         for cursor in list(self._cursors):
@@ -389,6 +467,7 @@ class Database:
             commit_point("library.swapped")
         finally:
             self._root = migrations.open_current(self.path, self._connect)
+            self._forget()
 
     def close(self) -> None:
         """Checkpoint, close the file and let the lock go."""
@@ -397,21 +476,6 @@ class Database:
             self._root.close()
             self.journal.close()
             self._lock_file.close()
-
-
-def _take_lock(path: Path) -> Any:
-    file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        owner = file.read().strip()
-        file.close()
-        raise Locked(owner) from error
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
 
 
 def _quoted(path: Path) -> str:

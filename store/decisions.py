@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from store.database import Database, Reader, Transaction
+from store.database import FEW, Database, Reader, Transaction
 
 ANCHOR = pa.schema(
     [
@@ -60,6 +61,9 @@ ASSIGNMENT = pa.schema(
     ]
 )
 
+LABEL = tuple(name for name in ASSIGNMENT.names if name not in ("run_id", "episode_id", "track_id", "start_us", "end_us", "rejected"))
+"""Columns of a label in force that change while its piece stays as it is."""
+
 SUGGESTION = pa.schema(
     [
         ("run_id", pa.int64()),
@@ -92,9 +96,9 @@ COLUMNS = (
 _COLUMNS = ", ".join(COLUMNS)
 
 
-def append(transaction: Transaction, *, idem_key: str, **values: Any) -> None:
-    """Append one decision, all COLUMNS given."""
-    transaction.insert("decision", idem_key=idem_key, **values)
+def append(transaction: Transaction, idem_key: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Append decisions, all COLUMNS given."""
+    transaction.insert_rows("decision", [{"idem_key": idem_key, **row} for row in rows])
 
 
 def append_anchors(transaction: Transaction, anchors: pa.Table) -> None:
@@ -180,11 +184,34 @@ def add_coverage(transaction: Transaction, coverage: pa.Table) -> None:
     transaction.insert_arrow("coverage", coverage)
 
 
-def replace_labels(transaction: Transaction, run_id: int, track_ids: list[int], rows: pa.Table) -> None:
+def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], starts: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> None:
+    """Change some columns of labels in force where they lie; the pieces, each named by its track and start, stay as they are."""
+    if not tracks or not columns:
+        return
+    if len(tracks) <= FEW:
+        sql = f"UPDATE assignment SET {', '.join(f'{name} = ?' for name in columns)} WHERE run_id = ? AND track_id = ? AND start_us = ?"
+        for place, (track, start) in enumerate(zip(tracks, starts, strict=True)):
+            transaction.execute(sql, [*(cells[place] for cells in columns.values()), run_id, track, start])
+        return
+    named = {"track_id": tracks, "start_us": starts, **columns}
+    with transaction.incoming(pa.table({name: pa.array(cells, ASSIGNMENT.field(name).type) for name, cells in named.items()})):
+        transaction.execute(
+            f"""UPDATE assignment SET {", ".join(f"{name} = i.{name}" for name in columns)} FROM incoming i
+                WHERE assignment.run_id = ? AND assignment.track_id BETWEEN ? AND ?
+                AND assignment.track_id = i.track_id AND assignment.start_us = i.start_us""",
+            [run_id, min(tracks), max(tracks)],
+        )
+
+
+def replace_labels(transaction: Transaction, run_id: int, track_ids: Sequence[int], rows: pa.Table) -> None:
     """Replace the labels in force of some tracks of a run by rows of ASSIGNMENT."""
-    if track_ids:
-        transaction.execute(f"DELETE FROM assignment WHERE run_id = ? AND track_id IN ({_list(track_ids)})", [run_id])
-        transaction.insert_arrow("assignment", rows)
+    within = "run_id = ? AND track_id BETWEEN ? AND ?"
+    span: list[Any] = [run_id, min(track_ids), max(track_ids)]
+    if len(track_ids) == 1:
+        transaction.execute(f"DELETE FROM assignment WHERE {within}", span)
+    else:
+        transaction.execute(f"DELETE FROM assignment WHERE {within} AND track_id IN (SELECT unnest(?))", [*span, list(track_ids)])
+    transaction.insert_arrow("assignment", rows)
 
 
 def _list(ids: list[int]) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 from store.atomic import atomic_path
 
 
@@ -110,4 +112,4 @@ class Journal:
 
 
 def _encoded(line: dict[str, Any]) -> bytes:
-    return json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n"
+    return to_json(line, fallback=str) + b"\n"

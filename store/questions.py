@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from store.database import Database, Transaction, now
 
 MANY = 1_000_000
@@ -13,7 +15,7 @@ MANY = 1_000_000
 
 def items(database: Database, run_id: int) -> list[dict[str, Any]]:
     """Queue items of a run, best first: at_risk_s and item (JSON text)."""
-    return database.rows("SELECT at_risk_s, item FROM queue_item WHERE run_id = ? ORDER BY rank", [run_id])
+    return database.known(("queue_item",), "SELECT at_risk_s, item FROM queue_item WHERE run_id = ? ORDER BY rank", [run_id])
 
 
 def count(database: Database, episode_ids: list[int]) -> int:
@@ -66,16 +68,15 @@ def held(database: Database, proposal: str) -> str | None:
 
 def run_made(database: Database, run_id: int) -> datetime:
     """When a run was committed."""
-    found = database.row("SELECT committed_at FROM run WHERE run_id = ?", [run_id])
-    assert found is not None
-    moment: datetime = found["committed_at"]
+    moment: datetime = database.known(("run",), "SELECT committed_at FROM run WHERE run_id = ?", [run_id])[0]["committed_at"]
     return moment
 
 
 def snoozed(database: Database, episode_id: int) -> set[tuple[int, int]]:
     """(track_id, start_us) of pieces put off until later."""
-    rows = database.rows("SELECT track_id, start_us FROM snooze WHERE episode_id = ? AND until > ?", [episode_id, now()])
-    return {(row["track_id"], row["start_us"]) for row in rows}
+    rows = database.known(("snooze",), "SELECT track_id, start_us, until FROM snooze WHERE episode_id = ?", [episode_id])
+    present = now()
+    return {(row["track_id"], row["start_us"]) for row in rows if row["until"] > present}
 
 
 def snooze(transaction: Transaction, episode_id: int, pieces: list[tuple[int, int]], until: datetime) -> None:
@@ -116,20 +117,22 @@ def suggestions(
     )
 
 
-def facts_of_tracks(database: Database, track_ids: list[int]) -> dict[int, dict[str, Any]]:
-    """track -> quality, height_px, mixed and chip."""
-    wanted = ", ".join(str(int(one)) for one in track_ids) or "NULL"
-    rows = database.rows(f"SELECT track_id, quality, height_px, mixed, chip FROM track WHERE track_id IN ({wanted})")
-    return {row["track_id"]: row for row in rows}
+def looks_of_run(database: Database, run_id: int) -> pa.Table:
+    """track_id, quality, height_px, mixed and chip of the tracks of a run."""
+    return database.arrow("SELECT track_id, quality, height_px, mixed, chip FROM track WHERE run_id = ?", [run_id])
 
 
 def names(database: Database, people: set[int]) -> dict[int, str]:
     """What some people are called."""
-    wanted = ", ".join(str(int(one)) for one in people) or "NULL"
-    return {row["person_id"]: row["called"] for row in database.rows(f"SELECT person_id, called FROM called WHERE person_id IN ({wanted})")}
+    found: dict[int, str] = database.remembered(("person",), "names", dict)  # grows with who is asked about, until somebody is renamed
+    if missing := people - found.keys():
+        wanted = ", ".join(str(int(one)) for one in sorted(missing))
+        rows = database.rows(f"SELECT person_id, called FROM called WHERE person_id IN ({wanted})")
+        found.update({row["person_id"]: row["called"] for row in rows})
+    return found
 
 
 def settled(database: Database, run_id: int) -> int:
     """The newest decision a run's queue knows."""
-    found = database.row("SELECT settled_seq FROM run WHERE run_id = ?", [run_id])
-    return int(found["settled_seq"]) if found else 0
+    found = database.known(("run",), "SELECT settled_seq FROM run WHERE run_id = ?", [run_id])
+    return int(found[0]["settled_seq"]) if found else 0

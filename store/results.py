@@ -89,10 +89,10 @@ def committed_run(database: Database, episode_id: int, key: str) -> int | None:
 
 def run(database: Database, run_id: int) -> dict[str, Any] | None:
     """One run with its settings, models and stage keys."""
-    found = database.row("SELECT * FROM run WHERE run_id = ?", [run_id])
-    if found is None:
+    found = database.known(("run",), "SELECT * FROM run WHERE run_id = ?", [run_id])
+    if not found:
         return None
-    return {name: json.loads(value) if name in ("settings", "models", "stages") else value for name, value in found.items()}
+    return {name: json.loads(value) if name in ("settings", "models", "stages") else value for name, value in found[0].items()}
 
 
 def runs(database: Database, episode_id: int) -> list[dict[str, Any]]:
@@ -150,6 +150,19 @@ def track_spans(database: Reader, run_id: int) -> pa.Table:
     return database.arrow("SELECT track_id, start_us, end_us FROM track WHERE run_id = ? ORDER BY track_id", [run_id])
 
 
+def active_run(database: Database, episode_id: int) -> int | None:
+    """The run an episode shows."""
+    found = database.known(("episode",), "SELECT active_run_id FROM episode WHERE episode_id = ?", [episode_id])
+    return found[0]["active_run_id"] if found else None
+
+
+def analysed_by(database: Database, run_id: int) -> int | None:
+    """The episode a run analyses; None: there is no such run, or its episode is gone."""
+    sql = "SELECT episode_id FROM run JOIN episode USING (episode_id) WHERE run_id = ?"
+    found = database.known(("run", "episode"), sql, [run_id])
+    return found[0]["episode_id"] if found else None
+
+
 def episode_of_run(database: Reader, run_id: int) -> int:
     """The episode a run analyses."""
     return int(database.rows("SELECT episode_id FROM run WHERE run_id = ?", [run_id])[0]["episode_id"])
@@ -157,9 +170,7 @@ def episode_of_run(database: Reader, run_id: int) -> int:
 
 def space_of_run(database: Database, run_id: int) -> str:
     """The embedding space of a run."""
-    found = database.row("SELECT space FROM run WHERE run_id = ?", [run_id])
-    assert found is not None
-    return str(found["space"])
+    return str(database.known(("run",), "SELECT space FROM run WHERE run_id = ?", [run_id])[0]["space"])
 
 
 def faces_of_tracks(database: Reader, run_id: int, track_ids: list[int] | None = None) -> pa.Table:
@@ -168,19 +179,6 @@ def faces_of_tracks(database: Reader, run_id: int, track_ids: list[int] | None =
     return database.arrow(
         f"SELECT track_id, t_us, x1, y1, x2, y2, detection_id FROM detection WHERE run_id = ? {wanted} ORDER BY track_id, t_us", [run_id]
     )
-
-
-def seen_apart(database: Database, run_id: int, tracks: list[int], others: list[int]) -> int | None:
-    """The first moment at which a face of one set of tracks and a face of the other are in one frame without touching; None: never."""
-    one, other = (", ".join(str(int(track)) for track in sorted(set(found))) for found in (tracks, others))
-    found = database.row(
-        f"""SELECT min(a.t_us) AS t_us FROM
-            (SELECT * FROM detection WHERE run_id = ? AND track_id IN ({one})) a
-            JOIN (SELECT * FROM detection WHERE run_id = ? AND track_id IN ({other})) b ON a.t_us = b.t_us AND a.track_id <> b.track_id
-            WHERE least(a.x2, b.x2) <= greatest(a.x1, b.x1) OR least(a.y2, b.y2) <= greatest(a.y1, b.y1)""",
-        [run_id, run_id],
-    )
-    return None if found is None or found["t_us"] is None else int(found["t_us"])
 
 
 def faces_of_track(database: Database, run_id: int, track_id: int) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def _answer(context: Context, plan: Plan, outcome: Outcome, *, dry_run: bool) ->
         decisions=[] if dry_run else ids,
         episodes=sorted(outcome.after),
         tracks=len({piece.track_id for piece, _ in pairs}),
-        seconds=round(sum(piece.seconds for piece, _ in pairs), 3),
+        seconds=round(sum(piece.end_us - piece.start_us for piece, _ in pairs) / 1e6, 3),
         people=_people(context, outcome, pairs),
         kept=plan.kept,
         notes=plan.notes,
@@ -101,9 +101,11 @@ def _people(context: Context, outcome: Outcome, pairs: list[tuple[Piece, Piece]]
     """Seconds before and after of those whose labels change."""
     delta: dict[int | None, int] = defaultdict(int)
     for old, new in pairs:
-        for piece, sign in ((old, -1), (new, 1)):
-            if not piece.excluded:
-                delta[piece.person_id] += sign * (piece.end_us - piece.start_us)
+        us = old.end_us - old.start_us
+        if not old.excluded:
+            delta[old.person_id] -= us
+        if not new.excluded:
+            delta[new.person_id] += us
     moved = {person: change for person, change in delta.items() if change}
     before = {person: sum(state.held_us.get(person, 0) for state in outcome.before.values()) for person in moved}
     order = sorted(moved, key=lambda person: (-abs(moved[person]), person or 0))[:LISTED]

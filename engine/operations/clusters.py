@@ -87,6 +87,6 @@ def cluster_merge(context: Context, p: ClusterMerge) -> Changed:
 
     def make() -> Plan:
         one, into = aim(context, p.cluster_id, p.rev, part=1), aim(context, p.into_cluster_id, None)
-        return verbs.merge(engine.review, engine.database, one, into, actor, force=p.force)
+        return verbs.merge(engine.review, one, into, actor, force=p.force)
 
     return change(context, "cluster_merge", p, make)

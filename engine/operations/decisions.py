@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from engine.operations.registry import Context, Result, operation
 from engine.review import undo
 from engine.review.decision import Decision, read
 from engine.review.draft import Plan
+from engine.review.ledger import Ledger
 from store import decisions
 
 
@@ -50,12 +52,12 @@ def decision_list(context: Context, p: DecisionListParams) -> DecisionList:
     episode_id = episode_of(engine, p.episode)["episode_id"] if p.episode else None
     since = _utc(p.since)
     rows = decisions.page(engine.database, episode_id=episode_id, actor=p.actor, since=since, before=p.position(), limit=p.limit)
-    gone = undo.Ledger(engine.database).gone
+    gone = engine.review.ledger().gone
     listed = [_row(context, row, gone) for row in rows]
     return DecisionList(rows=listed, next_cursor=next_cursor(rows, p.limit, "decision_id"))
 
 
-def _row(context: Context, row: dict[str, Any], gone: set[int]) -> DecisionRow:
+def _row(context: Context, row: dict[str, Any], gone: Collection[int]) -> DecisionRow:
     names = [name for name in DecisionRow.model_fields if name in row]
     what = undo.describe(context.engine.review, read(row))
     return DecisionRow.model_validate({**{name: row[name] for name in names}, "what": what, "stands": row["decision_id"] not in gone})
@@ -77,7 +79,7 @@ def _utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
 
 
-def _chosen(context: Context, p: Taken, ledger: undo.Ledger, *, undone: bool) -> list[Decision]:
+def _chosen(context: Context, p: Taken, ledger: Ledger, *, undone: bool) -> list[Decision]:
     if p.since is not None and p.by is None:
         raise BadInput("`since` needs `by`.", "Say whose decisions: --by kind:name.")
     if p.batch is None and p.decision is None and p.by is None:
@@ -92,7 +94,7 @@ def decision_undo(context: Context, p: Undo) -> Changed:
     engine = context.engine
 
     def make() -> Plan:
-        ledger = undo.Ledger(engine.database)
+        ledger = engine.review.ledger()
         chosen = _chosen(context, p, ledger, undone=False)
         return undo.undo(engine.review, engine.database, ledger, chosen, str(context.actor), with_dependents=p.with_dependents)
 
@@ -109,7 +111,7 @@ def decision_redo(context: Context, p: Redo) -> Changed:
     engine = context.engine
 
     def make() -> Plan:
-        ledger = undo.Ledger(engine.database)
+        ledger = engine.review.ledger()
         chosen = _chosen(context, Taken(batch=p.batch), ledger, undone=True)
         return undo.redo(engine.review, engine.database, ledger, chosen, str(context.actor))
 

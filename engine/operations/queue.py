@@ -13,6 +13,7 @@ from engine.operations.common import EpisodeRef, Listed, Page, Reference, active
 from engine.operations.registry import Context, Params, Result, operation
 from engine.review import agenda, answers, authority
 from engine.review.draft import Plan
+from engine.review.faces import Look
 from engine.review.fold import Piece
 from engine.review.state import EpisodeState
 from engine.review.targets import aim_at_tracks, parse, reference
@@ -75,7 +76,8 @@ def queue_list(context: Context, p: QueueListParams) -> QueueList:
     start = p.position() or 0
     found, _, pending = _items(context, p.episode, start + p.limit + 1)
     following = str(start + p.limit) if len(found) > start + p.limit else None
-    return QueueList(rows=_shown(context, found[start : start + p.limit]), next_cursor=following, pending=pending)
+    rows = _shown(context, found[start : start + p.limit])
+    return QueueList.model_validate({"rows": rows, "next_cursor": following, "pending": pending})
 
 
 class QueueNextParams(Params):
@@ -97,7 +99,7 @@ def queue_next(context: Context, p: QueueNextParams) -> QueueNext:
     """
     found, episodes, pending = _items(context, p.episode, 1)
     left = max(0, questions.count(context.engine.database, episodes) - 1)
-    return QueueNext(item=_shown(context, found)[0] if found else None, left=left, pending=pending)
+    return QueueNext.model_validate({"item": _shown(context, found)[0] if found else None, "left": left, "pending": pending})
 
 
 def _items(context: Context, episode: str | None, limit: int) -> tuple[list[agenda.Item], list[int], bool]:
@@ -117,59 +119,61 @@ def _items(context: Context, episode: str | None, limit: int) -> tuple[list[agen
     return found[:limit], wanted, pending
 
 
-def _shown(context: Context, items: list[agenda.Item]) -> list[QueueItem]:
-    """Items with what a reviewer needs: one look-up for all of them."""
-    database, desk = context.engine.database, context.engine.review
+def _shown(context: Context, items: list[agenda.Item]) -> list[dict[str, Any]]:
+    """Items with what a reviewer needs, as the fields of a QueueItem: they are checked all at once."""
+    desk = context.engine.review
     states = {episode: desk.state(episode) for episode in {item.episode_id for item in items}}
-    facts = questions.facts_of_tracks(database, [piece.track_id for item in items for unit in item.units for piece in unit.shown])
     people = {one["person_id"] for item in items for unit in item.units for one in unit.candidates}
     people |= {unit.shown[0].person_id for item in items for unit in item.units}
-    names = questions.names(database, {person for person in people if person is not None})
+    names = questions.names(context.engine.database, {person for person in people if person is not None})
     return [
-        QueueItem(
-            item=item.item,
-            episode_id=item.episode_id,
-            kind=item.kind,
-            faces=sum(len(unit.shown) for unit in item.units),
-            at_risk_s=item.at_risk_s,
-            settles_s=sum(unit.seconds for unit in item.units),
-            rev=max((piece.rev for unit in item.units for piece in unit.pieces), default=0),
-            asked=[_asked(context, unit, states[item.episode_id], facts, names) for unit in item.units],
-        )
+        {
+            "item": item.item,
+            "episode_id": item.episode_id,
+            "kind": item.kind,
+            "faces": sum(len(unit.shown) for unit in item.units),
+            "at_risk_s": item.at_risk_s,
+            "settles_s": sum(unit.seconds for unit in item.units),
+            "rev": max((piece.rev for unit in item.units for piece in unit.pieces), default=0),
+            "asked": [_asked(context, unit, states[item.episode_id], names) for unit in item.units],
+        }
         for item in items
     ]
 
 
-def _asked(context: Context, unit: agenda.Unit, state: EpisodeState, facts: dict[int, dict[str, Any]], names: dict[int, str]) -> Asked:
+def _asked(context: Context, unit: agenda.Unit, state: EpisodeState, names: dict[int, str]) -> dict[str, Any]:
+    """A part of an item, as the fields of an Asked."""
+    looks = context.engine.review.looks(state.run_id)
     guesses = [
-        Guess(person_id=one["person_id"], person=names.get(one["person_id"], "unknown"), probability=one["probability"]) for one in unit.candidates
+        {"person_id": one["person_id"], "person": names.get(one["person_id"], "unknown"), "probability": one["probability"]}
+        for one in unit.candidates
     ]
     first = unit.shown[0]
     label = "not a face" if first.excluded else "unknown" if first.person_id is None else names.get(first.person_id, "unknown")
-    chip = facts[first.track_id]["chip"]
+    chip = looks[first.track_id].chip
     clusters = {piece.cluster_id for piece in unit.pieces}
-    return Asked(
-        kind=unit.kind,
-        cluster_id=clusters.pop() if unit.whole_cluster and len(clusters) == 1 else None,
-        shown=[_reference(piece, len(state.pieces[piece.track_id]) == 1) for piece in unit.shown],
-        tracks=len({piece.track_id for piece in unit.pieces}),
-        seconds=unit.seconds,
-        label=label,
-        proposed=next((guess for guess in guesses if guess.person_id == unit.proposed and unit.proposed is not None), None),
-        candidates=guesses,
-        why=_why(label, unit, guesses),
-        badges=_badges(unit, facts),
-        picture=str(context.engine.media.path(chip)) if chip else None,
-    )
+    return {
+        "kind": unit.kind,
+        "cluster_id": clusters.pop() if unit.whole_cluster and len(clusters) == 1 else None,
+        "shown": [_reference(piece, len(state.pieces[piece.track_id]) == 1) for piece in unit.shown],
+        "tracks": len({piece.track_id for piece in unit.pieces}),
+        "seconds": unit.seconds,
+        "label": label,
+        "proposed": next((guess for guess in guesses if guess["person_id"] == unit.proposed and unit.proposed is not None), None),
+        "candidates": guesses,
+        "why": _why(label, unit, guesses),
+        "badges": _badges(unit, [looks[piece.track_id] for piece in unit.shown]),
+        "picture": str(context.engine.media.path(chip)) if chip else None,
+    }
 
 
 def _reference(piece: Piece, whole: bool) -> str:
     return reference(piece.track_id, None if whole else (piece.start_us, piece.end_us))
 
 
-def _why(label: str, unit: agenda.Unit, guesses: list[Guess]) -> str:
+def _why(label: str, unit: agenda.Unit, guesses: list[dict[str, Any]]) -> str:
     """Why something is asked, in one sentence."""
-    odds = " / ".join(f"{guess.probability:.0%} {guess.person}" for guess in guesses[:3])
+    odds = " / ".join(f"{guess['probability']:.0%} {guess['person']}" for guess in guesses[:3])
     if unit.kind == "mixed" and not guesses:
         return f"{unit.seconds:.0f} s in one track of this analysis that were decided to be two people."
     if unit.kind == "mixed":
@@ -179,14 +183,13 @@ def _why(label: str, unit: agenda.Unit, guesses: list[Guess]) -> str:
     return f"Seen {unit.seconds:.0f} s, {odds or 'nobody known'}."
 
 
-def _badges(unit: agenda.Unit, facts: dict[int, dict[str, Any]]) -> list[str]:
-    mine = [facts[piece.track_id] for piece in unit.shown]
+def _badges(unit: agenda.Unit, shown: list[Look]) -> list[str]:
     found = []
-    if any(fact["mixed"] for fact in mine):
+    if any(look.mixed for look in shown):
         found.append("mixed")
-    if all(fact["quality"] < answers.POOR for fact in mine):
+    if max(look.quality for look in shown) < answers.POOR:
         found.append("poor face")
-    if all(fact["height_px"] < answers.SMALL_PX for fact in mine):
+    if max(look.height_px for look in shown) < answers.SMALL_PX:
         found.append("small")
     if unit.seconds < answers.BRIEF_S:
         found.append("brief")

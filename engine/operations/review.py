@@ -90,8 +90,8 @@ def track_split(context: Context, p: TrackSplit) -> Changed:
         found = aim(context, Tracks(tracks=[p.track], rev=p.rev))
         if p.at_s:
             times = [int(Decimal(str(at)) * 1_000_000) for at in p.at_s]
-            return verbs.split_at(engine.database, found, actor, times, force=p.force)
-        return verbs.split_faces(engine.database, found, actor, p.detections, force=p.force)
+            return verbs.split_at(engine.review, found, actor, times, force=p.force)
+        return verbs.split_faces(engine.review, engine.database, found, actor, p.detections, force=p.force)
 
     return change(context, "track_split", p, make)
 

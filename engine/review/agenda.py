@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from engine.errors import Conflict, NotFound
@@ -32,9 +33,9 @@ class Unit:
     probability: float
     candidates: tuple[dict[str, Any], ...]
 
-    @property
+    @cached_property
     def seconds(self) -> float:
-        return sum(piece.seconds for piece in self.pieces)
+        return sum(piece.end_us - piece.start_us for piece in self.pieces) / 1e6
 
 
 @dataclass(frozen=True)

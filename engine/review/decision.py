@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Verb = Literal[
     "assign",  # these faces are a person, or nobody in particular (person_id None)
@@ -68,8 +68,7 @@ def read(row: dict[str, Any]) -> Decision:
     return Decision(**{**row, "voids": tuple(row["voids"])})
 
 
-@dataclass(frozen=True)
-class Cover:
+class Cover(NamedTuple):
     """A stretch of a track of one run, half-open microseconds, that a decision covers, at the level it has in this run."""
 
     decision_id: int

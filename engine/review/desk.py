@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import Conflict
-from engine.review import anchors, people
-from engine.review.decision import Cover, Decision, read
+from engine.review import anchored, anchors, people
+from engine.review.decision import Cover, Decision
 from engine.review.draft import Draft, Entry, Plan, Target
-from engine.review.fold import Piece
+from engine.review.faces import Look, RunFaces, looks_of
+from engine.review.fold import Piece, alike
+from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People, coverage
-from store import decisions, facebank, results
+from store import decisions, facebank, questions, results
 from store.database import Transaction, now
 from store.decisions import ANCHOR
+from store.remembered import Remembered
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -29,34 +31,35 @@ if TYPE_CHECKING:
 STATES_KEPT = 8
 """Episodes held in memory, those used last."""
 
-TIME_BITS = 42
-"""Enough for 50 days of microseconds."""
+NO_ANCHORS = ANCHOR.empty_table()
+
+RUNS_KEPT = 4
+"""Runs whose faces are held in memory, those used last: ten megabytes for an hour."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch changes. before, after: episode -> state. entries: rows the facebank gets."""
+    """What a batch changes. before, after: episode -> state. covers: of each decision. entries: rows the facebank gets."""
 
     decisions: list[Decision]
     before: dict[int, EpisodeState]
     after: dict[int, EpisodeState]
-    anchors: pa.Table = field(default_factory=ANCHOR.empty_table)
+    covers: dict[int, list[Cover]]
+    anchors: pa.Table = field(default_factory=lambda: NO_ANCHORS)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         """All of the batch that does not depend on a run: by it the batch can be written again into a library that lost it."""
-        boxes = self.anchors["boxes"].combine_chunks()
-        rounded = pa.ListArray.from_arrays(boxes.offsets, pc.round(boxes.values.cast(pa.float64()), 5))
-        anchored = self.anchors.drop_columns(["embedding", "space", "boxes"]).append_column("boxes", rounded).to_pylist()
         ledger = [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions]
-        return {"decisions": ledger, "anchors": anchored, **({"entries": self.entries} if self.entries else {})}
+        return {"decisions": ledger, "anchors": anchored.packed(self.anchors), **({"entries": self.entries} if self.entries else {})}
 
     def changed(self) -> list[tuple[Piece, Piece]]:
         """(before, after) for every stretch whose label, lock or cluster differs."""
         found = []
         for episode_id, state in self.after.items():
-            for track in state.changed_since(self.before[episode_id]):
-                found += _differing(self.before[episode_id].pieces[track], state.pieces[track])
+            before = self.before[episode_id].pieces
+            for track in state.moved:
+                found += _differing(before[track], state.pieces[track])
         return found
 
 
@@ -66,8 +69,13 @@ class Desk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._states: OrderedDict[int, EpisodeState] = OrderedDict()
+        self._behind: dict[int, list[Decision]] = {}
+        """Decisions about people, and undos, that a state at hand does not know yet: it is told when it is looked at."""
         self._people: People | None = None
+        self._ledger: Ledger | None = None
         self._lock = threading.RLock()
+        self._faces = Remembered(engine.database.epochs, RUNS_KEPT)
+        self._looks = Remembered(engine.database.epochs, STATES_KEPT)
 
     def people(self) -> People:
         """The ledger's part about people."""
@@ -76,34 +84,51 @@ class Desk:
                 self._people = People.load(self._engine.database)
             return self._people
 
+    def ledger(self) -> Ledger:
+        """All decisions, and which of them stand."""
+        with self._lock:
+            if self._ledger is None:
+                self._ledger = Ledger.load(self._engine.database)
+            return self._ledger
+
     def state(self, episode_id: int) -> EpisodeState:
         """The active run of an episode under review.
 
         Raises:
             Conflict: it has not been analysed.
         """
-        row = self._engine.database.row("SELECT active_run_id FROM episode WHERE episode_id = ?", [episode_id])
-        run_id = row["active_run_id"] if row else None
+        run_id = results.active_run(self._engine.database, episode_id)
         if run_id is None:
             raise Conflict(f"Episode {episode_id} has not been analysed.", f"`rollcall episode analyse {episode_id}` does it.")
         with self._lock:
-            state = self._states.get(episode_id)
+            state, behind = self._states.get(episode_id), self._behind.pop(episode_id, [])
+            if state is not None and state.run_id == run_id and behind:
+                state = self._states[episode_id] = state.with_decisions(behind, [])
             if state is None or state.run_id != run_id:
                 state = EpisodeState.load(self._engine.database, episode_id, run_id, self.people())
                 self._keep({episode_id: state})
             self._states.move_to_end(episode_id)
             return state
 
+    def faces(self, run_id: int) -> RunFaces:
+        """The faces of a run."""
+        return self._faces.get(("detection",), run_id, lambda: RunFaces.of(results.faces_of_tracks(self._engine.database, run_id)))
+
+    def looks(self, run_id: int) -> dict[int, Look]:
+        """How the tracks of a run look, by id."""
+        return self._looks.get(("track",), run_id, lambda: looks_of(questions.looks_of_run(self._engine.database, run_id)))
+
     def person(self, person_id: int) -> dict[str, Any] | None:
         """A person's row."""
-        return self._engine.database.row("SELECT * FROM person WHERE person_id = ?", [person_id])
+        found = self._engine.database.known(("person",), "SELECT * FROM person WHERE person_id = ?", [person_id])
+        return found[0] if found else None
 
     def called(self, person_id: int | None) -> str:
         """What somebody is called; somebody created in the same batch has no id yet."""
         if person_id is None:
             return "unknown"
-        row = self._engine.database.row("SELECT called FROM called WHERE person_id = ?", [person_id])
-        return str(row["called"]) if row else "somebody new"
+        found = questions.names(self._engine.database, {person_id})
+        return found.get(person_id, "somebody new")
 
     def label(self, piece: Piece) -> str:
         """What a piece is labelled."""
@@ -125,7 +150,10 @@ class Desk:
         """Read everything from the store again: it was changed by other means than a batch."""
         with self._lock:
             self._states.clear()
-            self._people = None
+            self._behind.clear()
+            self._faces.clear()
+            self._looks.clear()
+            self._people = self._ledger = None
 
     def _keep(self, states: dict[int, EpisodeState]) -> None:
         with self._lock:
@@ -135,7 +163,7 @@ class Desk:
 
     def preview(self, plan: Plan, actor: str, reason: str | None) -> Outcome:
         """What a plan would change; nothing is written."""
-        first = decisions.newest(self._engine.database) + 1
+        first = self.ledger().last + 1
         ledger = [_decision(draft, first + place, first, actor, reason) for place, draft in enumerate(plan.drafts)]
         return self._outcome(plan, ledger)
 
@@ -147,19 +175,13 @@ class Desk:
         for episode, state in before.items():
             mine = [d for d in ledger if d.episode_id in (None, episode)]
             after[episode] = state.with_decisions(mine, [cover for d in mine if d.episode_id == episode for cover in covers[d.decision_id]])
-        return Outcome(ledger, before, after)
+        return Outcome(ledger, before, after, covers)
 
     def _touched(self, ledger: list[Decision]) -> set[int]:
         """Analysed episodes of the decisions that are taken back, at any depth."""
-        wanted = {one for d in ledger for one in d.voids}
-        seen: set[int] = set()
-        episodes: set[int] = set()
-        while wanted - seen:
-            rows = decisions.some(self._engine.database, sorted(wanted - seen))
-            seen |= wanted
-            wanted |= {one for row in rows for one in row["voids"]}
-            episodes |= {row["episode_id"] for row in rows if row["episode_id"] is not None}
-            episodes |= people.episodes_touched(self._engine.database, [read(row) for row in rows])
+        before = self.ledger()
+        taken = before.some(before.reached(one for d in ledger for one in d.voids))
+        episodes = {d.episode_id for d in taken if d.episode_id is not None} | people.episodes_touched(self._engine.database, taken)
         return people.analysed(self._engine.database, episodes)
 
     def write(self, transaction: Transaction, plan: Plan, actor: str, reason: str | None, key: str) -> Outcome:
@@ -174,46 +196,53 @@ class Desk:
         outcome = self._outcome(plan, ledger)
         found = [self._anchors(decision, draft) for decision, draft in zip(ledger, plan.drafts, strict=True)]
         entries = [_entry(transaction, entry, ledger[entry.draft]) for entry in plan.entries]
-        outcome = replace(outcome, anchors=pa.concat_tables([decisions.ANCHOR.empty_table(), *found]), entries=entries)
+        outcome = replace(outcome, anchors=pa.concat_tables([NO_ANCHORS, *found]), entries=entries)
         self._record(transaction, outcome, key)
-        for decision, draft in zip(ledger, plan.drafts, strict=True):
-            if draft.targets and draft.episode_id is not None:
-                run_id = outcome.after[draft.episode_id].run_id
-                decisions.add_coverage(transaction, coverage(run_id, draft.episode_id, covers_of_draft(decision.decision_id, draft)))
         return outcome
 
     def _record(self, transaction: Transaction, outcome: Outcome, key: str) -> None:
         """Append decisions with their anchors and bring labels and people up to date."""
-        for decision in outcome.decisions:
-            values = {name: getattr(decision, name) for name in decisions.COLUMNS}
-            decisions.append(transaction, **{**values, "voids": list(decision.voids)}, idem_key=key)
+        ledger = [{**{name: getattr(one, name) for name in decisions.COLUMNS}, "voids": list(one.voids)} for one in outcome.decisions]
+        decisions.append(transaction, key, ledger)
         decisions.append_anchors(transaction, outcome.anchors)
         for entry in outcome.entries:
             facebank.add(transaction, **entry)
-        for episode, state in outcome.after.items():
-            changed = state.changed_since(outcome.before[episode])
-            decisions.replace_labels(transaction, state.run_id, changed, state.rows(changed))
-        people.refresh(transaction, [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)], outcome.decisions)
+        for state in outcome.after.values():
+            self._relabel(transaction, state, outcome.before[state.episode_id])
+            mine = [cover for d in outcome.decisions if d.episode_id == state.episode_id for cover in outcome.covers[d.decision_id]]
+            if mine:
+                decisions.add_coverage(transaction, coverage(state.run_id, state.episode_id, mine))
+        everywhere = [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)]
+        people.refresh(transaction, everywhere, [d for d in outcome.decisions if d.verb != "person_create"])  # those are as they were just made
+
+    def _relabel(self, transaction: Transaction, state: EpisodeState, before: EpisodeState) -> None:
+        """Bring the labels in the store from one state to the next: changed where they are, unless pieces begin or end elsewhere now."""
+        staying = [track for track in state.moved if alike(before.pieces[track], state.pieces[track])]
+        old, new = before.columns(staying), state.columns(staying)
+        changed = {name: new[name] for name in decisions.LABEL if old[name] != new[name]}
+        decisions.change_labels(transaction, state.run_id, new["track_id"], new["start_us"], changed)
+        if cut := sorted(set(state.moved).difference(staying)):
+            decisions.replace_labels(transaction, state.run_id, cut, state.rows(cut))
 
     def settle(self, outcome: Outcome) -> None:
         """The batch is committed: what it made is the present state."""
         with self._lock:
-            self._people = People((*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)))
-            stale = [episode for episode in self._states if episode not in outcome.after]
-            if any(d.episode_id is None for d in outcome.decisions):
-                for episode in stale:
-                    del self._states[episode]
+            self._ledger = self.ledger().with_decisions(outcome.decisions)
+            everywhere = [d for d in outcome.decisions if d.episode_id is None]
+            self._people = People((*self.people().decisions, *everywhere))
+            for episode in self._states.keys() - outcome.after.keys() if everywhere else ():
+                self._behind.setdefault(episode, []).extend(everywhere)
             self._keep(outcome.after)
 
     def _anchors(self, decision: Decision, draft: Draft) -> pa.Table:
         """What a draft is about, remembered without naming tracks."""
         if not draft.targets or draft.episode_id is None:
-            return decisions.ANCHOR.empty_table()
-        database, run_id = self._engine.database, self.state(draft.episode_id).run_id
-        tracks = sorted({target.track_id for target in draft.targets})
-        faces = results.faces_of_tracks(database, run_id, tracks)
-        space, pooled = results.space_of_run(database, run_id), self._engine.embeddings(run_id, tracks)
-        return anchor_rows(decision.decision_id, draft.episode_id, draft.targets, faces, space, pooled)
+            return NO_ANCHORS
+        run_id = self.state(draft.episode_id).run_id
+        tracks = [target.track_id for target in draft.targets]
+        known, vectors = self._engine.embeddings_of(run_id, tracks)
+        space = results.space_of_run(self._engine.database, run_id)
+        return anchor_rows(decision.decision_id, draft.episode_id, draft.targets, self.faces(run_id), space, known, vectors)
 
 
 def _decision(draft: Draft, decision_id: int, batch: int, actor: str, reason: str | None, new: dict[Any, int] | None = None) -> Decision:
@@ -253,54 +282,50 @@ def _entry(transaction: Transaction, entry: Entry, decision: Decision) -> dict[s
 
 def covers_of_draft(decision_id: int, draft: Draft) -> list[Cover]:
     """What a draft covers in the run it was made on: exactly its targets."""
-    return [
-        Cover(decision_id, number, target.part, target.track_id, target.start_us, target.end_us, str(draft.level))
-        for number, target in enumerate(draft.targets)
-    ]
+    level = str(draft.level)
+    return [Cover(decision_id, number, part, track_id, start, end, level) for number, (track_id, start, end, part) in enumerate(draft.targets)]
 
 
 def anchor_rows(
-    decision_id: int, episode_id: int, targets: Iterable[Target], faces: pa.Table, space: str, pooled: dict[int, NDArray[np.float32]]
+    decision_id: int,
+    episode_id: int,
+    targets: Sequence[Target],
+    faces: RunFaces,
+    space: str,
+    known: NDArray[np.bool_],
+    vectors: NDArray[np.float32],
 ) -> pa.Table:
     """ANCHOR rows for targets.
 
     Args:
-        faces: track_id, t_us, x1, y1, x2, y2 of their tracks, by track and time.
-        pooled: embedding of each track that has one.
+        faces: of their run.
+        known: (targets,) those that have an embedding; vectors: (targets, dims) with it.
     """
-    track, t_us = faces["track_id"].to_numpy(), faces["t_us"].to_numpy()
-    boxes = np.stack([faces[name].to_numpy() for name in ("x1", "y1", "x2", "y2")], axis=1).astype(np.float32)
-    wanted = list(targets)
-    # Track and time in one ascending number: the first and last face of every target are found at once.
-    known, row = np.unique(track, return_inverse=True)
-    key = (row.astype(np.int64) << TIME_BITS) | t_us
-    asked = np.array([target.track_id for target in wanted], np.int64)
-    at = np.searchsorted(known, asked).astype(np.int64) << TIME_BITS
-    there = np.isin(asked, known)
-    low = np.searchsorted(key, at | np.array([target.start_us for target in wanted], np.int64))
-    held = np.where(there, np.searchsorted(key, at | np.array([target.end_us for target in wanted], np.int64)) - low, 0)
-    path = np.repeat(np.arange(len(wanted)), held)
-    place = np.repeat(low - np.cumsum(held) + held, held) + np.arange(held.sum())
-    kept = anchors.sample(path, t_us[place], boxes[place])
-    bounds = np.searchsorted(path[kept], np.arange(len(wanted) + 1)).astype(np.int32)
-    vectors = [pooled.get(target.track_id) for target in wanted]
+    _, starts, ends, parts = zip(*targets, strict=True)
+    place, path = faces.rows(targets)
+    t_us, boxes = faces.t_us[place], faces.boxes[place]
+    kept = anchors.sample(path, t_us, boxes)
+    bounds = np.searchsorted(path[kept], np.arange(len(targets) + 1)).astype(np.int32)
+    cells = np.concatenate([[0], np.cumsum(np.where(known, vectors.shape[1], 0))]).astype(np.int32)
     columns = [
-        pa.array([decision_id] * len(wanted), pa.int64()),
-        pa.array(range(len(wanted)), pa.int32()),
-        pa.array([target.part for target in wanted], pa.int32()),
-        pa.array([episode_id] * len(wanted), pa.int64()),
-        pa.array([target.start_us for target in wanted], pa.int64()),
-        pa.array([target.end_us for target in wanted], pa.int64()),
-        pa.ListArray.from_arrays(bounds, pa.array(t_us[place][kept], pa.int64())),
-        pa.ListArray.from_arrays(bounds * 4, pa.array(boxes[place][kept].ravel(), pa.float32())),
-        pa.array([space if vector is not None else None for vector in vectors], pa.string()),
-        pa.array(vectors, pa.list_(pa.float32())),
+        pa.array(np.full(len(targets), decision_id)),
+        pa.array(np.arange(len(targets), dtype=np.int32)),
+        pa.array(parts, pa.int32()),
+        pa.array(np.full(len(targets), episode_id)),
+        pa.array(starts, pa.int64()),
+        pa.array(ends, pa.int64()),
+        pa.ListArray.from_arrays(bounds, pa.array(t_us[kept], pa.int64())),
+        pa.ListArray.from_arrays(bounds * 4, pa.array(boxes[kept].ravel(), pa.float32())),
+        pa.array([space if one else None for one in known], pa.string()),
+        pa.ListArray.from_arrays(cells, pa.array(vectors[known].ravel(), pa.float32()), mask=pa.array(~known)),
     ]
     return pa.table(columns, schema=decisions.ANCHOR)
 
 
 def _differing(before: tuple[Piece, ...], after: tuple[Piece, ...]) -> list[tuple[Piece, Piece]]:
     """Stretches of a track, cut at the bounds of both sides, whose label, lock or cluster differs."""
+    if len(before) == len(after) == 1:  # nearly every track: nothing cuts it
+        return [(before[0], after[0])] if _label(before[0]) != _label(after[0]) else []
     found = []
     for old in before:
         for new in after:

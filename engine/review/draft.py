@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from engine.review.fold import Piece
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A stretch of a track that a decision is about."""
 
     track_id: int
@@ -76,9 +75,11 @@ def target_of(piece: Piece, part: int = 0) -> Target:
 def targets_of(pieces: Iterable[Piece], part: int = 0) -> tuple[Target, ...]:
     """Pieces as targets, neighbours of one track joined."""
     found: list[Target] = []
+    last = None
     for piece in pieces:
-        if found and found[-1].track_id == piece.track_id and found[-1].end_us == piece.start_us:
-            found[-1] = Target(piece.track_id, found[-1].start_us, piece.end_us, part)
+        if last is not None and last.track_id == piece.track_id and last.end_us == piece.start_us:
+            last = found[-1] = Target(piece.track_id, found[-1].start_us, piece.end_us, part)
         else:
-            found.append(target_of(piece, part))
+            last = Target(piece.track_id, piece.start_us, piece.end_us, part)
+            found.append(last)
     return tuple(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from engine.review.decision import LABELS, Cover, Decision, strength
@@ -52,6 +52,29 @@ class Piece(NamedTuple):
         return (self.end_us - self.start_us) / 1e6
 
 
+class Verdict(NamedTuple):
+    """The label some standing decisions give. None where the machine's own word of the track holds: its cluster; its method, score and threshold."""
+
+    cluster_id: int | None
+    person_id: int | None
+    excluded: bool
+    label_source: str
+    level: str
+    method: str | None
+    score: float | None
+    threshold: float | None
+    locked: bool
+    decision_id: int | None
+    rejected: frozenset[int]
+
+
+def alike(before: Sequence[Piece], after: Sequence[Piece]) -> bool:
+    """Whether a track's pieces begin and end where they did, and the same people were decided not to be there."""
+    if len(before) == len(after) == 1:
+        return before[0].rejected == after[0].rejected
+    return [(p.start_us, p.end_us, p.rejected) for p in before] == [(p.start_us, p.end_us, p.rejected) for p in after]
+
+
 @dataclass(frozen=True)
 class Rulebook:
     """What a fold needs beside covers: every decision by id, those taken back, the newest that touched what one decided (itself, undo, redo), who
@@ -63,6 +86,8 @@ class Rulebook:
     merged: Mapping[int, int]
     moves_to: Mapping[int, int]
     erased: Collection[int] = frozenset()
+    verdicts: dict[Any, Verdict] = field(default_factory=dict, compare=False, repr=False)
+    """What was judged under these rules already: the tracks of a cluster share their decisions, so most of them are one case."""
 
     def person(self, person_id: int | None) -> int | None:
         """Who a person is after merges; nobody, when they were forgotten."""
@@ -79,14 +104,28 @@ def fold_track(track: MachineTrack, covers: Sequence[Cover], rules: Rulebook) ->
     """
     if not covers:
         return (_machine(track, track.start_us, track.end_us, rules),)
-    standing = [cover for cover in covers if cover.decision_id not in rules.voided]
-    if all(cover.start_us <= track.start_us and cover.end_us >= track.end_us for cover in standing):
-        return (_piece(track, track.start_us, track.end_us, standing, _rev(track.start_us, track.end_us, covers, rules), rules),)
+    gone, touched, start_us, end_us = rules.voided, rules.touched, track.start_us, track.end_us
+    standing: list[Cover] = []
+    case: list[Any] = [track.person_id]
+    whole, rev = True, 0
+    for cover in covers:
+        decision, _, part, _, start, end, level = cover
+        newest = touched.get(decision, decision)
+        if newest > rev and start < end_us and end > start_us:
+            rev = newest
+        if decision not in gone:
+            whole = whole and start <= start_us and end >= end_us
+            standing.append(cover)
+            case.append((decision, level, part))
+    if whole:
+        return (_piece(track, start_us, end_us, standing, tuple(case), rev, rules),)
     cuts = {at for cover in standing for at in (cover.start_us, cover.end_us) if track.start_us < at < track.end_us}
     kept = {at for cover in standing if rules.decisions[cover.decision_id].verb == "split" for at in (cover.start_us, cover.end_us)}
     pieces: list[Piece] = []
     for start, end in itertools.pairwise([track.start_us, *sorted(cuts), track.end_us]):
-        piece = _piece(track, start, end, [c for c in standing if c.start_us <= start and c.end_us >= end], _rev(start, end, covers, rules), rules)
+        mine = [c for c in standing if c.start_us <= start and c.end_us >= end]
+        case = [track.person_id, *[(c.decision_id, c.level, c.part) for c in mine]]
+        piece = _piece(track, start, end, mine, tuple(case), _rev(start, end, covers, rules), rules)
         if pieces and start not in kept and _same(pieces[-1], piece):
             before = pieces.pop()
             piece = piece._replace(start_us=before.start_us, rev=max(before.rev, piece.rev))
@@ -107,12 +146,39 @@ def _same(one: Piece, other: Piece) -> bool:
 
 def _rev(start_us: int, end_us: int, covers: Sequence[Cover], rules: Rulebook) -> int:
     """The newest decision that touches a stretch."""
-    touching = [c.decision_id for c in covers if c.start_us < end_us and c.end_us > start_us]
-    return max([rules.touched.get(one, one) for one in touching], default=0)
+    touched = rules.touched
+    return max([touched.get(c.decision_id, c.decision_id) for c in covers if c.start_us < end_us and c.end_us > start_us], default=0)
 
 
-def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover], rev: int, rules: Rulebook) -> Piece:
-    """The label of a stretch that all of `covers` cover whole."""
+def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover], case: tuple[Any, ...], rev: int, rules: Rulebook) -> Piece:
+    """The label of a stretch that all of `covers` cover whole; `case`: whom the machine takes it for, and decision, level and part of each cover."""
+    verdict = rules.verdicts.get(case)
+    if verdict is None:
+        verdict = _verdict(track.person_id, covers, rules)
+        if all(rules.decisions[cover.decision_id].verb != "lock" for cover in covers):  # which of its labels a lock means, the case does not tell
+            rules.verdicts[case] = verdict
+    cluster, person, excluded, source, level, method, score, threshold, locked, decision, refused = verdict
+    return Piece(
+        track.track_id,
+        start_us,
+        end_us,
+        track.cluster_id if cluster is None else cluster,
+        person,
+        excluded,
+        source,
+        level,
+        track.method if method is None else method,
+        track.score if score is None else score,
+        track.threshold if threshold is None else threshold,
+        locked,
+        decision,
+        rev,
+        refused,
+    )
+
+
+def _verdict(machine: int | None, covers: list[Cover], rules: Rulebook) -> Verdict:
+    """What decisions that stand make of faces the machine took for somebody."""
     active = [(rules.decisions[cover.decision_id], cover) for cover in covers]
     rejects = [decision for decision, _ in active if decision.verb == "reject"]
     held = [
@@ -128,16 +194,27 @@ def _piece(track: MachineTrack, start_us: int, end_us: int, covers: list[Cover],
     elif lock is not None and locked:
         label = _pinned(lock, next(c for d, c in active if d is lock), rules)
     else:
-        label = {}
+        label = _MACHINE | {"person_id": rules.person(machine)}
     refused = frozenset(
         person
         for reject in rejects
         if (person := rules.person(reject.person_id)) is not None and not (winner is not None and _overruled(reject, winner[1], rules))
     )
-    piece = _machine(track, start_us, end_us, rules)
-    if winner is None and label.get("person_id", piece.person_id) in refused:
+    if winner is None and label["person_id"] in refused:
         label |= {"person_id": None, "method": "rejected"}
-    return piece._replace(cluster_id=_cluster(track, active, rules), locked=locked, rev=rev, rejected=refused, **label)
+    return Verdict(cluster_id=_cluster(active, rules), locked=locked, rejected=refused, **label)
+
+
+_MACHINE: dict[str, Any] = {
+    "excluded": False,
+    "label_source": "machine",
+    "level": "machine",
+    "method": None,
+    "score": None,
+    "threshold": None,
+    "decision_id": None,
+}
+"""The label of faces nobody decided about."""
 
 
 def _rejected(label: Decision, rejects: list[Decision], rules: Rulebook) -> bool:
@@ -172,9 +249,9 @@ def _decided(decision: Decision, level: str) -> dict[str, Any]:
     return {"label_source": source, "level": level, "score": 1.0, "threshold": 0.0, "decision_id": decision.decision_id}
 
 
-def _cluster(track: MachineTrack, active: list[tuple[Decision, Cover]], rules: Rulebook) -> int:
-    """The cluster a stretch belongs to after merges and splits of clusters, in their order."""
-    cluster = track.cluster_id
+def _cluster(active: list[tuple[Decision, Cover]], rules: Rulebook) -> int | None:
+    """The cluster a stretch belongs to after merges and splits of clusters, in their order; None: the machine's."""
+    cluster = None
     if rules.moves_to:
         for decision, cover in sorted(active, key=lambda one: one[0].decision_id):
             if cover.part == 1 and decision.decision_id in rules.moves_to:

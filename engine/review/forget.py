@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import StoreError
-from engine.review import forget_artefacts, forget_faces, forget_scan, rerun
+from engine.review import anchored, forget_artefacts, forget_faces, forget_scan, rerun
 from engine.review.decision import LABELS, Cover
 from engine.review.forget_plan import Going, holds
 from engine.review.scrub import Scrub
@@ -160,23 +160,22 @@ def _tombstones(transaction: Transaction, going: Going, scrub: Scrub) -> None:
 def _tombstone(transaction: Transaction, going: Going, scrub: Scrub) -> int:
     """The decision that says it was done."""
     decision_id = transaction.next_id("decision", "decision_id")
-    decisions.append(
-        transaction,
-        decision_id=decision_id,
-        batch=decision_id,
-        logged_at=datetime.fromisoformat(going.at),
-        actor=going.actor,
-        verb="person_forget",
-        level=None,
-        show_id=going.show_id,
-        episode_id=None,
-        person_id=going.person_id,
-        parameters={"people": going.people},
-        reason=scrub.text(going.reason) if going.reason else None,
-        source="direct",
-        voids=[],
-        idem_key=going.key,
-    )
+    row = {
+        "decision_id": decision_id,
+        "batch": decision_id,
+        "logged_at": datetime.fromisoformat(going.at),
+        "actor": going.actor,
+        "verb": "person_forget",
+        "level": None,
+        "show_id": going.show_id,
+        "episode_id": None,
+        "person_id": going.person_id,
+        "parameters": {"people": going.people},
+        "reason": scrub.text(going.reason) if going.reason else None,
+        "source": "direct",
+        "voids": [],
+    }
+    decisions.append(transaction, going.key, [row])
     return decision_id
 
 
@@ -213,7 +212,7 @@ def _facts(facts: dict[str, Any], going: Going, scrub: Scrub, cut: Paths) -> dic
     ]
     changed["anchors"] = [
         {**row, "t_us": [], "boxes": []} if row["decision_id"] in gone else _cut(row, cut.get((row["decision_id"], row["number"]), []))
-        for row in facts.get("anchors", [])
+        for row in anchored.unpacked(facts.get("anchors", []))
     ]
     return changed
 

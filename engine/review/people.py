@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import BadInput
 from engine.review.decision import Decision, voided
-from store import catalog, facebank
+from store import catalog, facebank, results
 from store.database import Database, Transaction
 
 VERBS = frozenset({"person_create", "person_rename", "person_alias", "person_merge", "person_archive", "person_feature"})
@@ -38,7 +38,7 @@ def valid_name(text: str) -> str:
 
 def find(database: Database, show_id: int, text: str) -> list[int]:
     """People of a show by id, else by name, else by alias; case does not matter. Those merged into others are found as these."""
-    rows = database.rows("SELECT person_id, name, aliases, merged_into FROM person WHERE show_id = ? AND erased_at IS NULL", [show_id])
+    rows = database.known(("person",), "SELECT person_id, name, aliases, merged_into FROM person WHERE show_id = ? AND erased_at IS NULL", [show_id])
     wanted, into = text.casefold(), {row["person_id"]: row["merged_into"] for row in rows}
     unknown = re.fullmatch(r"(?:unknown )?(\d{1,16})", wanted)
     found = [row["person_id"] for row in rows if unknown and row["person_id"] == int(unknown[1])]
@@ -60,12 +60,7 @@ def create(transaction: Transaction, show_id: int, name: str | None) -> int:
 
 def analysed(database: Database, episodes: set[int]) -> set[int]:
     """Those episodes that have labels."""
-    if not episodes:
-        return set()
-    wanted = ", ".join(map(str, sorted(episodes)))
-    return {
-        row["episode_id"] for row in database.rows(f"SELECT episode_id FROM episode WHERE episode_id IN ({wanted}) AND active_run_id IS NOT NULL")
-    }
+    return {episode_id for episode_id in episodes if results.active_run(database, episode_id) is not None}
 
 
 def episodes_of(database: Database, people: Iterable[int]) -> set[int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from engine.errors import Conflict
-from engine.review import people, rerun
+from engine.review import anchored, people, rerun
 from engine.review.decision import Decision
 from engine.review.state import People
 from store import decisions, facebank
@@ -32,11 +32,10 @@ def restore(engine: Engine, line: dict[str, Any]) -> None:
                 return
             if decisions.some(database, [row["decision_id"] for row in rows]):
                 raise Conflict(f"Decision {rows[0]['decision_id']} is another one by now.", "It is kept in the journal.")
-            for row in rows:
-                decisions.append(command.transaction, **row, idem_key=line["key"])
+            decisions.append(command.transaction, line["key"], rows)
             command.transaction.reserve("decision", "decision_id", max((row["decision_id"] for row in rows), default=0))
             command.transaction.reserve("person", "person_id", max((row["person_id"] or 0 for row in rows), default=0))
-            decisions.append_anchors(command.transaction, _anchors(facts["anchors"]))
+            decisions.append_anchors(command.transaction, _anchors(anchored.unpacked(facts["anchors"])))
             for entry in facts.get("entries", []):
                 facebank.add(command.transaction, **entry)
                 command.transaction.reserve("facebank", "entry_id", entry["entry_id"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,9 @@ from store.database import Database
 
 SPLIT_CLUSTERS_FROM = ids.CLUSTERS_PER_RUN // 2
 """Numbers of clusters made by taking members out of another begin here; the machine's are below."""
+
+MOVES = frozenset({"merge", "part"})
+"""Verbs that move faces to another cluster."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,9 @@ class People:
 class EpisodeState:
     """One run under review. Never changed in place: `with_decisions` gives the next one.
 
-    tracks: by id. covers: of each track, by all decisions, also those taken back. pieces: of each track, in time order. refolded: tracks folded
-    again when the state was made of the one before.
+    tracks: by id. covers: of each track, by all decisions, also those taken back; spread: the same, of each decision. pieces: of each track, in time
+    order. held_us: microseconds of track under each label. rev: the newest decision that touches any of the run's faces. moved: tracks whose
+    pieces differ from the state this one was made of.
     """
 
     run_id: int
@@ -49,9 +53,12 @@ class EpisodeState:
     tracks: Mapping[int, MachineTrack]
     decisions: Mapping[int, Decision]
     covers: Mapping[int, tuple[Cover, ...]]
+    spread: Mapping[int, tuple[Cover, ...]]
     rules: Rulebook
     pieces: Mapping[int, tuple[Piece, ...]]
-    refolded: frozenset[int] = frozenset()
+    held_us: Mapping[int | None, int]
+    rev: int
+    moved: tuple[int, ...] = ()
 
     @classmethod
     def load(cls, database: Database, episode_id: int, run_id: int, people: People) -> EpisodeState:
@@ -67,31 +74,55 @@ class EpisodeState:
 
     def with_decisions(self, new: Iterable[Decision], covers: Iterable[Cover]) -> EpisodeState:
         """The state after more decisions: those about this episode, those about people, and those that take others back."""
-        added = list(new)
+        added, fresh = list(new), list(covers)
         mine = {**self.decisions, **{d.decision_id: d for d in added}}
-        by_track: dict[int, tuple[Cover, ...]] = dict(self.covers)
-        touched: set[int] = set()
-        for cover in covers:
+        by_track, spread = dict(self.covers), _with_spread(self.spread, fresh)
+        for cover in fresh:
             by_track[cover.track_id] = (*by_track.get(cover.track_id, ()), cover)
-            touched.add(cover.track_id)
-        rules = rulebook(self.run_id, self.tracks, mine, by_track)
-        changed = (set(rules.voided) ^ set(self.rules.voided)) | {one for d in added for one in d.voids}
-        changed |= {one for one, _ in set(rules.moves_to.items()) ^ set(self.rules.moves_to.items())}
-        if changed:
-            touched |= {track for track, found in by_track.items() if any(c.decision_id in changed for c in found)}
+        rules = self._rules(mine, added, spread)
+        touched = {cover.track_id for cover in fresh}
+        if rules.voided is not self.rules.voided or rules.moves_to is not self.rules.moves_to:
+            changed = (set(rules.voided) ^ set(self.rules.voided)) | {one for d in added for one in d.voids}
+            changed |= {one for one, _ in set(rules.moves_to.items()) ^ set(self.rules.moves_to.items())}
+            touched |= {cover.track_id for one in changed for cover in spread.get(one, ())}
         if rules.merged != self.rules.merged:
-            touched |= self._of_people(by_track, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
+            touched |= self._of_people(spread, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
         pieces = dict(self.pieces)
+        held, moved = dict(self.held_us), list[int]()
         for track in touched:
-            pieces[track] = fold_track(self.tracks[track], by_track.get(track, ()), rules)
-        return replace(self, decisions=mine, covers=by_track, rules=rules, pieces=pieces, refolded=frozenset(touched))
+            after = fold_track(self.tracks[track], by_track.get(track, ()), rules)
+            if after != self.pieces[track]:
+                pieces[track] = after
+                moved.append(track)
+        moved.sort()
+        _hold(held, chain.from_iterable(map(self.pieces.__getitem__, moved)), -1)
+        _hold(held, chain.from_iterable(map(pieces.__getitem__, moved)), 1)
+        rev = max((piece.rev for track in moved for piece in pieces[track]), default=0)
+        return replace(
+            self,
+            decisions=mine,
+            covers=by_track,
+            spread=spread,
+            rules=rules,
+            pieces=pieces,
+            held_us=held,
+            rev=max(rev, self.rev),
+            moved=tuple(moved),
+        )
 
-    def _of_people(self, covers: Mapping[int, tuple[Cover, ...]], known: Mapping[int, Decision], merges: set[tuple[int, int]]) -> set[int]:
+    def _rules(self, known: dict[int, Decision], added: list[Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
+        """The rules after more decisions; most change nothing but what is known."""
+        verbs = {d.verb for d in added}
+        if any(d.voids for d in added) or verbs & {"person_merge", "person_forget", *MOVES}:
+            return rulebook(self.run_id, self.tracks, known, spread)
+        return replace(self.rules, decisions=known, verdicts={})
+
+    def _of_people(self, spread: Mapping[int, tuple[Cover, ...]], known: Mapping[int, Decision], merges: set[tuple[int, int]]) -> set[int]:
         """Tracks about which the machine or a decision names somebody some merges of people are about."""
         people = {person for merge in merges for person in merge}
-        named = {one for one, d in known.items() if d.person_id in people or "labels" in d.parameters}
+        named = [one for one, d in known.items() if d.person_id in people or "labels" in d.parameters]
         by_machine = {track_id for track_id, track in self.tracks.items() if track.person_id is not None and self._meets(track.person_id, people)}
-        return by_machine | {track for track, found in covers.items() if any(c.decision_id in named for c in found)}
+        return by_machine | {cover.track_id for one in named for cover in spread.get(one, ())}
 
     def _meets(self, person_id: int, people: set[int]) -> bool:
         """Whether somebody, or whom they were merged into, is one of some people."""
@@ -101,36 +132,23 @@ class EpisodeState:
         """Whether a decision is about somebody who was forgotten: it is never taken back."""
         return self.decisions[decision_id].person_id in self.rules.erased
 
-    def changed_since(self, before: EpisodeState) -> list[int]:
-        """Tracks whose pieces differ from the state this one was made of."""
-        return sorted(track for track in self.refolded if self.pieces[track] != before.pieces[track])
-
-    @cached_property
-    def rev(self) -> int:
-        """The newest decision that touches any of the run's faces."""
-        return max((piece.rev for pieces in self.pieces.values() for piece in pieces), default=0)
-
-    @cached_property
-    def held_us(self) -> dict[int | None, int]:
-        """Microseconds of track under each label."""
-        held: dict[int | None, int] = {}
-        for pieces in self.pieces.values():
-            for piece in pieces:
-                if not piece.excluded:
-                    held[piece.person_id] = held.get(piece.person_id, 0) + piece.end_us - piece.start_us
-        return held
-
     def all_pieces(self) -> list[Piece]:
         """Every piece, by track and time."""
-        return [piece for track in sorted(self.pieces) for piece in self.pieces[track]]
+        return [piece for pieces in self.pieces.values() for piece in pieces]
 
     def rows(self, tracks: Iterable[int]) -> pa.Table:
         """ASSIGNMENT rows of some tracks."""
+        columns = self.columns(tracks)
+        count = len(columns["track_id"])
+        rejected = [sorted(one) if one else () for one in columns["rejected"]]
+        return pa.table(
+            {**columns, "run_id": [self.run_id] * count, "episode_id": [self.episode_id] * count, "rejected": rejected}, schema=decisions.ASSIGNMENT
+        )
+
+    def columns(self, tracks: Iterable[int]) -> dict[str, tuple[Any, ...]]:
+        """The pieces of some tracks, field by field."""
         pieces = [piece for track in tracks for piece in self.pieces[track]]
-        columns: dict[str, Any] = dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
-        columns |= {"run_id": [self.run_id] * len(pieces), "episode_id": [self.episode_id] * len(pieces)}
-        columns["rejected"] = [sorted(piece.rejected) for piece in pieces]
-        return pa.table(columns, schema=decisions.ASSIGNMENT)
+        return dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
 
 
 def covers_of(coverage: pa.Table) -> list[Cover]:
@@ -139,11 +157,11 @@ def covers_of(coverage: pa.Table) -> list[Cover]:
     return [Cover(*row) for row in zip(*(coverage[name].to_pylist() for name in names), strict=True)]
 
 
-def coverage(run_id: int, episode_id: int, covers: list[Cover]) -> pa.Table:
+def coverage(run_id: int, episode_id: int, covers: Sequence[Cover]) -> pa.Table:
     """Rows of COVERAGE from covers."""
     columns: dict[str, Any] = {"run_id": [run_id] * len(covers), "episode_id": [episode_id] * len(covers)}
-    names = decisions.COVERAGE.names[2:]
-    return pa.table({**columns, **{name: [getattr(cover, name) for cover in covers] for name in names}}, schema=decisions.COVERAGE)
+    cells = zip(*covers, strict=True) if covers else [()] * len(Cover._fields)
+    return pa.table({**columns, **dict(zip(Cover._fields, cells, strict=True))}, schema=decisions.COVERAGE)
 
 
 def build(
@@ -157,42 +175,58 @@ def build(
 ) -> EpisodeState:
     """Fold a run whole."""
     mine = {d.decision_id: d for d in sorted([*known, *people.decisions], key=lambda d: d.decision_id)}
-    rules = rulebook(run_id, tracks, mine, covers)
-    pieces = {track_id: fold_track(track, covers.get(track_id, ()), rules) for track_id, track in tracks.items()}
-    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, rules, pieces)
+    spread = _with_spread({}, (cover for found in covers.values() for cover in found))
+    rules = rulebook(run_id, tracks, mine, spread)
+    pieces = {track_id: fold_track(tracks[track_id], covers.get(track_id, ()), rules) for track_id in sorted(tracks)}
+    held: dict[int | None, int] = {}
+    for found in pieces.values():
+        _hold(held, found, 1)
+    rev = max((piece.rev for found in pieces.values() for piece in found), default=0)
+    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, rules, pieces, held, rev)
 
 
-def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], covers: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
-    """What the fold needs to know beside covers."""
-    gone = voided(known.values())
+def _with_spread(spread: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover]) -> dict[int, tuple[Cover, ...]]:
+    """The covers of each decision, with more of them."""
+    fresh: dict[int, list[Cover]] = defaultdict(list)
+    for cover in covers:
+        fresh[cover.decision_id].append(cover)
+    return {**spread, **{one: (*spread.get(one, ()), *mine) for one, mine in fresh.items()}}
+
+
+def _hold(held: dict[int | None, int], pieces: Iterable[Piece], sign: int) -> None:
+    """Add the microseconds of pieces to those of their people, or take them away."""
+    for piece in pieces:
+        if not piece.excluded:
+            held[piece.person_id] = held.get(piece.person_id, 0) + sign * (piece.end_us - piece.start_us)
+
+
+def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
+    """What the fold needs to know beside covers. spread: covers of each decision."""
+    takers = [d for d in known.values() if d.voids]
+    gone = voided(takers)
     merged = People(tuple(d for d in known.values() if d.verb == "person_merge")).merged(gone)
-    return Rulebook(known, gone, touches(known.values()), merged, _moves(run_id, tracks, known, gone, covers), erased(known.values()))
+    return Rulebook(known, gone, touches(takers), merged, _moves(run_id, tracks, known, gone, spread), erased(known.values()))
 
 
 def _moves(
-    run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], gone: set[int], covers: Mapping[int, tuple[Cover, ...]]
+    run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], gone: set[int], spread: Mapping[int, tuple[Cover, ...]]
 ) -> dict[int, int]:
     """Which cluster each standing merge or split of clusters moves its part 1 to. A merge moves to where most of its part 0 is by then."""
-    moving = [d for d in known.values() if d.verb in ("merge", "part") and d.decision_id not in gone]
-    if not moving:
-        return {}
-    by_decision: dict[int, list[Cover]] = defaultdict(list)
-    for found in covers.values():
-        for cover in found:
-            by_decision[cover.decision_id].append(cover)
     moves: dict[int, int] = {}
-    at = {track_id: track.cluster_id for track_id, track in tracks.items()}
-    for decision in sorted(moving, key=lambda d: d.decision_id):
+    at: dict[int, int] = {}
+    for decision in sorted((d for d in known.values() if d.verb in MOVES and d.decision_id not in gone), key=lambda d: d.decision_id):
+        covers = spread.get(decision.decision_id, ())
         if decision.verb == "part":
             target = ids.cluster_id(run_id, SPLIT_CLUSTERS_FROM + decision.decision_id % SPLIT_CLUSTERS_FROM)
         else:
             held: dict[int, int] = defaultdict(int)
-            for cover in by_decision[decision.decision_id]:
+            for cover in covers:
                 if cover.part == 0:
-                    held[at[cover.track_id]] += cover.end_us - cover.start_us
+                    cluster = at.get(cover.track_id)
+                    held[tracks[cover.track_id].cluster_id if cluster is None else cluster] += cover.end_us - cover.start_us
             if not held:
                 continue
             target = max(held, key=lambda cluster: (held[cluster], -cluster))
         moves[decision.decision_id] = target
-        at.update({cover.track_id: target for cover in by_decision[decision.decision_id] if cover.part == 1})
+        at.update({cover.track_id: target for cover in covers if cover.part == 1})
     return moves

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.errors import BadInput, Conflict, NotFound
-from engine.review.draft import Target
+from engine.review.draft import Target, targets_of
 from engine.review.fold import Piece
 from engine.review.state import EpisodeState
 from store import ids, results
@@ -67,13 +67,13 @@ def episode_of_run(database: Database, run_id: int, what: str) -> int:
         NotFound: there is no such run.
         Conflict: the run is not the one its episode shows.
     """
-    run = database.row("SELECT episode_id, active_run_id FROM run r JOIN episode USING (episode_id) WHERE run_id = ?", [run_id])
-    if run is None:
+    episode_id = results.analysed_by(database, run_id)
+    if episode_id is None:
         raise NotFound(f"There is no {what}.", "`rollcall track list` and `rollcall cluster list` give those there are.")
-    if run["active_run_id"] != run_id:
-        hint = f"List episode {run['episode_id']} again, or go back to that analysis with `rollcall analysis activate`."
-        raise Conflict(f"{what[0].upper()}{what[1:]} is of an analysis that episode {run['episode_id']} does not show any more.", hint)
-    return int(run["episode_id"])
+    if results.active_run(database, episode_id) != run_id:
+        hint = f"List episode {episode_id} again, or go back to that analysis with `rollcall analysis activate`."
+        raise Conflict(f"{what[0].upper()}{what[1:]} is of an analysis that episode {episode_id} does not show any more.", hint)
+    return episode_id
 
 
 def aim_at_tracks(desk: Desk, database: Database, references: Sequence[str], part: int = 0) -> Aim:
@@ -106,7 +106,7 @@ def aim_at_tracks(desk: Desk, database: Database, references: Sequence[str], par
     if any(one.track_id == other.track_id and other.start_us < one.end_us for one, other in itertools.pairwise(targets)):
         raise BadInput("Two of the stretches overlap.", "Name each face once.")
     if frames:
-        _check_faces(database, state, targets)
+        _check_faces(desk, state, targets)
     return Aim(state, "frames" if frames else "track", tuple(targets), within(state, targets))
 
 
@@ -125,7 +125,7 @@ def aim_at_cluster(desk: Desk, database: Database, cluster_id: int, part: int = 
 
 def of_pieces(state: EpisodeState, level: str, pieces: Sequence[Piece], part: int = 0) -> Aim:
     """Pieces as the aim of a verb."""
-    return Aim(state, level, tuple(Target(p.track_id, p.start_us, p.end_us, part) for p in pieces), tuple(pieces))
+    return Aim(state, level, targets_of(pieces, part), tuple(pieces))
 
 
 def within(state: EpisodeState, targets: Sequence[Target]) -> tuple[Piece, ...]:
@@ -139,12 +139,11 @@ def within(state: EpisodeState, targets: Sequence[Target]) -> tuple[Piece, ...]:
     return tuple(found)
 
 
-def _check_faces(database: Database, state: EpisodeState, targets: Sequence[Target]) -> None:
+def _check_faces(desk: Desk, state: EpisodeState, targets: Sequence[Target]) -> None:
     """A stretch without a face could not be found again."""
-    faces = results.faces_of_tracks(database, state.run_id, sorted({target.track_id for target in targets}))
-    track, time = faces["track_id"].to_numpy(), faces["t_us"].to_numpy()
-    for target in targets:
-        if not ((track == target.track_id) & (time >= target.start_us) & (time < target.end_us)).any():
+    _, faces = desk.faces(state.run_id).shown(targets)
+    for target, count in zip(targets, faces, strict=True):
+        if not count:
             raise BadInput(
                 f"Track {target.track_id} shows no face between {seconds(target.start_us)} and {seconds(target.end_us)} s.",
                 f"`rollcall track show {target.track_id}` gives the times of its faces.",

@@ -2,89 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine.errors import BadInput, Conflict, NotFound, Refused
+from engine.errors import BadInput, Conflict, Refused
 from engine.review import authority, people
-from engine.review.decision import Cover, Decision, read, voided
+from engine.review.decision import Cover, Decision
 from engine.review.draft import Draft, Plan
 from store import decisions
 
 if TYPE_CHECKING:
     from engine.review.desk import Desk
+    from engine.review.ledger import Ledger
     from store.database import Database
-
-
-PAGE = 200
-
-
-class Ledger:
-    """The decisions an undo is about, and which of all stand. Only what takes others back is read whole: it is little."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._takers = {row["decision_id"]: read(row) for row in decisions.taking_back(database)}
-        self.gone = voided(self._takers.values())
-        self._erased = {row["person_id"] for row in database.rows("SELECT person_id FROM person WHERE erased_at IS NOT NULL")}
-
-    def fixed(self, decision: Decision) -> bool:
-        """Whether a decision is about somebody who was forgotten, or takes such a one back: that stays as it is."""
-        taken = self.some(decision.voids) if decision.verb == "undo" and self._erased else []
-        return decision.person_id in self._erased or any(self.fixed(one) for one in taken)
-
-    def some(self, ids: Iterable[int]) -> list[Decision]:
-        """Decisions by id, oldest first."""
-        return [read(row) for row in decisions.some(self._database, sorted(ids))]
-
-    def standing(self, rows: Iterable[dict[str, Any]]) -> list[Decision]:
-        """Those of some rows that stand, in their order."""
-        return [read(row) for row in rows if row["decision_id"] not in self.gone]
-
-    def last_batch(self, actor: str, *, undone: bool) -> list[Decision]:
-        """An actor's newest batch that stands: a change, or an undo when something undone is to come back.
-
-        Raises:
-            NotFound: there is none.
-        """
-        before = None
-        while rows := decisions.page(self._database, episode_id=None, actor=actor, since=None, before=before, limit=PAGE):
-            for d in self.standing(rows):
-                if (d.verb == "undo") == undone and not (undone and self._is_redo(d)) and not self.fixed(d):
-                    return self.chosen(batch=d.batch, decision=None, actor=None, since=None)
-            before = rows[-1]["decision_id"]
-        raise NotFound(f"{actor} has nothing to {'redo' if undone else 'undo'}.", "`rollcall decision list` shows everything that was decided.")
-
-    def _is_redo(self, decision: Decision) -> bool:
-        """Whether an undo takes back an undo."""
-        return any(one in self._takers and self._takers[one].verb == "undo" for one in decision.voids)
-
-    def reached(self, going: Iterable[int]) -> set[int]:
-        """Decisions whose standing may change: those named, and what they themselves take back."""
-        found: set[int] = set()
-        queue = list(going)
-        while queue:
-            one = queue.pop()
-            if one not in found:
-                found.add(one)
-                queue.extend(self._takers[one].voids if one in self._takers else ())
-        return found
-
-    def chosen(self, *, batch: int | None, decision: int | None, actor: str | None, since: datetime | None) -> list[Decision]:
-        """Standing decisions named by their batch, by id, or by who made them since when.
-
-        Raises:
-            NotFound: there are none.
-        """
-        rows = decisions.named(self._database, batch=batch, decision=decision, actor=actor, since=since)
-        found = [d for d in self.standing(rows) if d.verb != "undo" or batch is not None or decision is not None]
-        if not found:
-            what = f"batch {batch}" if batch is not None else f"decision {decision}" if decision is not None else f"what {actor} decided then"
-            raise NotFound(f"Nothing of {what} stands.", "`rollcall decision list` shows everything.")
-        if all(self.fixed(d) for d in found):
-            raise Refused("That is about somebody who was forgotten: it stays as it is.", "What was forgotten cannot be brought back.")
-        return [d for d in found if not self.fixed(d)]
 
 
 def undo(desk: Desk, database: Database, ledger: Ledger, chosen: list[Decision], actor: str, *, with_dependents: bool) -> Plan:
@@ -140,8 +69,8 @@ def _check_authority(desk: Desk, database: Database, ledger: Ledger, chosen: lis
     reached = ledger.reached(d.decision_id for d in chosen)
     for episode in sorted(people.analysed(database, {d.episode_id for d in ledger.some(reached) if d.episode_id is not None})):
         state = desk.state(episode)
-        for track, covers in state.covers.items():
-            if any(c.decision_id in reached for c in covers) and any(piece.locked for piece in state.pieces[track]):
+        for track in sorted({cover.track_id for one in reached for cover in state.spread.get(one, ())}):
+            if any(piece.locked for piece in state.pieces[track]):
                 raise Refused(f"Track {track} is locked.", authority.HINT_UNLOCK, tracks=[track])
 
 
@@ -150,8 +79,7 @@ def dependents_of(database: Database, ledger: Ledger, chosen: list[Decision]) ->
     found: dict[int, Decision] = {}
     queue = list(chosen)
     going = {d.decision_id for d in chosen}
-    later = ledger.standing(decisions.after(database, chosen[0].decision_id))
-    standing = [d for d in later if d.verb != "undo" and not ledger.fixed(d)]
+    standing = [d for d in ledger.after(chosen[0].decision_id) if d.verb != "undo" and not ledger.fixed(d)]
     bounds: dict[int, dict[int, list[Cover]]] = {}
     while queue:
         source = queue.pop()

@@ -77,9 +77,8 @@ def _label(desk: Desk, plan: Plan, aim: Aim, actor: str, label: Draft, *, overri
 def _about(aim: Aim, label: Draft, voids: tuple[int, ...] = ()) -> Draft:
     """A draft about the faces of an aim."""
     state = aim.state
-    return Draft(
-        label.verb, aim.level, state.show_id, state.episode_id, label.person_id, targets_of(aim.pieces), label.parameters, label.source, voids
-    )
+    targets = aim.targets if aim.level == "cluster" else targets_of(aim.pieces)
+    return Draft(label.verb, aim.level, state.show_id, state.episode_id, label.person_id, targets, label.parameters, label.source, voids)
 
 
 def _narrower(piece: Piece, aim: Aim, actor: str) -> bool:
@@ -97,7 +96,7 @@ def _says(piece: Piece, label: Draft) -> bool:
 def _lies_within(decision_id: int, aim: Aim) -> bool:
     """Whether all that a decision covers is in the aim."""
     inside = {target.track_id: target for target in aim.targets}
-    mine = [cover for covers in aim.state.covers.values() for cover in covers if cover.decision_id == decision_id]
+    mine = aim.state.spread.get(decision_id, ())
     return all(c.track_id in inside and inside[c.track_id].start_us <= c.start_us and c.end_us <= inside[c.track_id].end_us for c in mine)
 
 
@@ -110,7 +109,7 @@ def reject(desk: Desk, aim: Aim, actor: str, person: str, *, force: bool) -> Pla
     return plan
 
 
-def split_at(database: Database, aim: Aim, actor: str, at_us: Sequence[int], *, force: bool) -> Plan:
+def split_at(desk: Desk, aim: Aim, actor: str, at_us: Sequence[int], *, force: bool) -> Plan:
     """Cut one track at some times; no later run joins across.
 
     Raises:
@@ -121,10 +120,10 @@ def split_at(database: Database, aim: Aim, actor: str, at_us: Sequence[int], *, 
     if len(bounds) < 3 or bounds[1] <= target.start_us or bounds[-2] >= target.end_us:
         text = f"Track {target.track_id} lasts from {seconds(target.start_us)} to {seconds(target.end_us)} s."
         raise BadInput(text, "Give a time inside it.")
-    return _split(database, aim, actor, [Target(target.track_id, a, b, part) for part, (a, b) in enumerate(itertools.pairwise(bounds))], force)
+    return _split(desk, aim, actor, [Target(target.track_id, a, b, part) for part, (a, b) in enumerate(itertools.pairwise(bounds))], force)
 
 
-def split_faces(database: Database, aim: Aim, actor: str, detections: Sequence[int], *, force: bool) -> Plan:
+def split_faces(desk: Desk, database: Database, aim: Aim, actor: str, detections: Sequence[int], *, force: bool) -> Plan:
     """Cut one track between the faces picked and those that were not.
 
     Raises:
@@ -144,7 +143,7 @@ def split_faces(database: Database, aim: Aim, actor: str, detections: Sequence[i
     bounds = [target.start_us, *middle, target.end_us]
     parts = [int(picked[0]), *(int(picked[change + 1]) for change in changes)]
     stretches = [Target(target.track_id, a, b, part) for a, b, part in zip(bounds, bounds[1:], parts, strict=False)]
-    return _split(database, aim, actor, stretches, force)
+    return _split(desk, aim, actor, stretches, force)
 
 
 def _one_track(aim: Aim) -> Target:
@@ -153,12 +152,12 @@ def _one_track(aim: Aim) -> Target:
     return aim.targets[0]
 
 
-def _split(database: Database, aim: Aim, actor: str, stretches: list[Target], force: bool) -> Plan:
+def _split(desk: Desk, aim: Aim, actor: str, stretches: list[Target], force: bool) -> Plan:
     plan = Plan(rev=aim.rev)
     authority.permitted(aim, actor, force=force, kept=plan.kept)
-    times = results.faces_of_tracks(database, aim.state.run_id, [stretches[0].track_id])["t_us"].to_numpy()
-    for stretch in stretches:
-        if not ((times >= stretch.start_us) & (times < stretch.end_us)).any():
+    _, faces = desk.faces(aim.state.run_id).shown(stretches)
+    for stretch, count in zip(stretches, faces, strict=True):
+        if not count:
             raise BadInput(
                 f"There is no face between {seconds(stretch.start_us)} and {seconds(stretch.end_us)} s.", "Cut where faces are on both sides."
             )
@@ -222,7 +221,7 @@ def take_apart(aim: Aim, actor: str, *, force: bool) -> Plan:
     return plan
 
 
-def merge(desk: Desk, database: Database, one: Aim, into: Aim, actor: str, *, force: bool) -> Plan:
+def merge(desk: Desk, one: Aim, into: Aim, actor: str, *, force: bool) -> Plan:
     """Cluster `one` (part 1) is the same person as `into` (part 0).
 
     Raises:
@@ -236,7 +235,7 @@ def merge(desk: Desk, database: Database, one: Aim, into: Aim, actor: str, *, fo
         raise BadInput("A cluster cannot be merged with itself.", "Name two.")
     one = authority.permitted(one, actor, force=force, kept=plan.kept)
     into = authority.permitted(into, actor, force=force, kept=plan.kept)
-    at = results.seen_apart(database, state.run_id, [t.track_id for t in one.targets], [t.track_id for t in into.targets])
+    at = desk.faces(state.run_id).apart(one.targets, into.targets)
     if at is not None and not force:
         raise Conflict(
             f"Both are in one frame at {seconds(at)} s, apart.", "They are two people, unless it is a mirror or a photo: then say --force."

@@ -1,0 +1,218 @@
+"""What makes decisions quick: what is held in memory is what the store has, and few statements are asked of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.review import anchored, ledger
+from engine.review.draft import Target
+from engine.review.faces import RunFaces
+from engine.review.ledger import Ledger
+from engine.review.state import EpisodeState, People
+from store.database import Database, Transaction
+from store.decisions import ANCHOR
+from tests.desk import Bench, Seen
+
+ANA = "person:ana"
+SEEN = [Seen(at, at + 4, at % 3, None, at % 3) for at in range(0, 60, 2)]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    made.run(made.episode(), SEEN)
+    for number, name in enumerate(("Ana", "Bea")):
+        made.call(ANA, "track_assign", tracks=[str(made.track(1, number))], person=name, create=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Statements the store is asked."""
+    found: list[str] = []
+    for kind, name in ((Transaction, "execute"), (Transaction, "rows"), (Database, "rows"), (Database, "arrow")):
+        real = getattr(kind, name)
+
+        def counted(self: Any, sql: str, parameters: Any = (), real: Any = real) -> Any:
+            found.append(sql)
+            return real(self, sql, parameters)
+
+        monkeypatch.setattr(kind, name, counted)
+    return found
+
+
+def test_a_decision_asks_little_of_the_store(bench: Bench, asked: list[str]) -> None:
+    cluster = bench.cluster(1, 2)
+    bench.call(ANA, "track_assign", tracks=[str(bench.track(1, 5))], person="Bea")
+    asked.clear()
+    bench.call(ANA, "cluster_assign", cluster_id=cluster, person="Bea")
+    assert len(asked) <= 5, asked
+    asked.clear()
+    bench.call(ANA, "decision_undo")
+    assert len(asked) <= 4, asked
+
+
+def test_a_page_of_the_queue_asks_nothing_twice(bench: Bench, asked: list[str]) -> None:
+    first = bench.call(ANA, "queue_list", episode="1")
+    asked.clear()
+    assert bench.call(ANA, "queue_list", episode="1") == first
+    assert not asked
+
+
+def test_what_is_known_follows_what_is_written(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    sql = 'SELECT count(*) AS n FROM "show"'
+
+    def shows() -> int:
+        return int(database.known(("show",), sql)[0]["n"])
+
+    def elsewhere() -> int:
+        found: list[int] = []
+        thread = threading.Thread(target=lambda: found.append(shows()))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    def add(transaction: Transaction, number: int) -> None:
+        transaction.insert("show", show_id=number, slug=str(number), title="t", created_at="2026-01-01")
+
+    assert shows() == 0
+    with database.write() as transaction:
+        add(transaction, 1)
+        assert (shows(), elsewhere()) == (1, 0), "a transaction sees what it wrote, nobody else does"
+    assert (shows(), elsewhere()) == (1, 1)
+    with pytest.raises(RuntimeError), database.write() as transaction:
+        add(transaction, 2)
+        assert shows() == 2
+        raise RuntimeError
+    assert (shows(), elsewhere()) == (1, 1), "what was rolled back is forgotten"
+    with database.write() as transaction:
+        transaction.execute('WITH gone AS (SELECT 1 AS one) DELETE FROM "show" WHERE show_id IN (SELECT one FROM gone)')
+    assert shows() == 0, "a statement that is not understood may have written anything"
+    database.close()
+
+
+def test_ids_go_on_where_they_were(tmp_path: Path) -> None:
+    """Also after a rollback, a restart, and in a library whose ids were counted in a table."""
+    database = Database(tmp_path)
+
+    def command(key: str, *, fail: bool = False) -> None:
+        with database.command("show_add", {}, actor=ANA, key=key) as made:
+            made.result = {"key": key}
+            if fail:
+                raise RuntimeError
+
+    with database.write() as transaction:
+        transaction.execute("INSERT INTO counter VALUES ('command', 7)")
+    command("a")
+    with pytest.raises(RuntimeError):
+        command("b", fail=True)
+    command("b")
+    database.close()
+    database = Database(tmp_path)
+    command("c")
+    with database.command("show_add", {}, actor=ANA, key="b") as again:
+        assert again.replayed == {"key": "b"}
+    assert [tuple(row.values()) for row in database.rows("SELECT idem_key, seq FROM command ORDER BY seq")] == [("a", 8), ("b", 9), ("c", 10)]
+    database.close()
+
+
+def test_old_decisions_are_read_and_new_ones_held(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo finds its way however far back, wherever what is held in memory begins."""
+    start = bench.content()
+    answers = []
+    for kept in (2, 2000):
+        monkeypatch.setattr(ledger, "KEPT", kept)
+        bench.engine.review.forget()
+        made = [bench.call(ANA, "track_assign", tracks=[str(bench.track(1, number))], person="Ana")["batch"] for number in range(3, 9)]
+        other = bench.call("person:bea", "track_reject", tracks=[str(bench.track(1, 12))], person="Bea")["batch"]
+        undone = [bench.call(ANA, "decision_undo", batch=made[0]), *(bench.call(ANA, "decision_undo") for _ in made[1:])]
+        back = bench.call(ANA, "decision_redo")
+        assert bench.engine.review.ledger().gone == Ledger.load(bench.engine.database).gone
+        again = bench.call(ANA, "decision_undo", batch=back["batch"])
+        bench.call("person:bea", "decision_undo", batch=other)
+        answers.append([(one["tracks"], one["seconds"]) for one in (*undone, back, again)])
+        assert bench.content() == start
+    assert answers[0] == answers[1]
+
+
+def test_episodes_at_hand_follow_what_is_decided_elsewhere(bench: Bench) -> None:
+    desk, database = bench.engine.review, bench.engine.database
+    bench.run(bench.episode(), SEEN)
+    bench.call(ANA, "track_assign", tracks=[str(bench.track(2, 4))], person="Bea")
+    for name, parameters in (
+        ("track_assign", {"tracks": [str(bench.track(1, 7))], "person": "Cy", "create": True}),
+        ("decision_undo", {}),
+        ("person_rename", {"person_id": 1, "name": "Anna"}),
+        ("person_merge", {"person_id": 2, "into_person_id": 1}),
+        ("decision_undo", {}),
+        ("decision_redo", {}),
+    ):
+        bench.call(ANA, name, **parameters)
+        for episode in (1, 2) if name != "person_rename" else ():  # what follows finds both still to be told
+            held = desk.state(episode)
+            read = EpisodeState.load(database, episode, held.run_id, People.load(database))
+            assert (held.pieces, held.decisions, held.rules) == (read.pieces, read.decisions, read.rules), name
+
+
+def test_paths_come_back_from_the_journal_as_they_were() -> None:
+    rng = np.random.default_rng(3)
+    counts = [0, 3, 1, 0, 7]
+    rows = [
+        {
+            "decision_id": 4 + number // 2,
+            "number": number,
+            "part": number % 2,
+            "episode_id": 9,
+            "start_us": number,
+            "end_us": 10**10 + number,
+            "t_us": np.sort(rng.integers(0, 10**10, count)).tolist(),
+            "boxes": rng.random(4 * count, np.float32).tolist(),
+            "space": "s",
+            "embedding": [1.0],
+        }
+        for number, count in enumerate(counts)
+    ]
+    kept = [name for name in ANCHOR.names if name not in ("space", "embedding")]
+    plain = [{**{name: row[name] for name in kept}, "boxes": [round(value, 5) for value in row["boxes"]]} for row in rows]
+    table = pa.Table.from_pylist(rows, schema=ANCHOR)
+    for part in (table, pa.concat_tables([table.slice(0, 2), table.slice(2)])):
+        assert anchored.unpacked(anchored.packed(part)) == plain
+    assert anchored.unpacked(plain) == plain, "an older journal has a line for each"
+    assert anchored.unpacked(anchored.packed(ANCHOR.empty_table())) == []
+
+
+def test_two_faces_in_one_frame_are_found() -> None:
+    """Against a search by hand."""
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        count = 40
+        table = pa.table(
+            {"track_id": np.sort(rng.integers(10, 16, count)), "t_us": np.zeros(count, np.int64)}
+            | dict(zip(("x1", "y1"), rng.random((2, count)), strict=True))
+        )
+        for name, side in (("x2", "x1"), ("y2", "y1")):
+            table = table.append_column(name, pa.array(table[side].to_numpy() + 0.4))
+        times = np.concatenate(
+            [np.sort(rng.choice(30, size, replace=False)) for size in np.unique(table["track_id"].to_numpy(), return_counts=True)[1]]
+        )
+        table = table.set_column(1, "t_us", pa.array(times))
+        rows = table.to_pylist()
+        one, other = {10, 11}, {12, 13, 99}
+
+        def touching(a: dict[str, Any], b: dict[str, Any]) -> bool:
+            return all(min(np.float32(a[f"{x}2"]), np.float32(b[f"{x}2"])) > max(np.float32(a[f"{x}1"]), np.float32(b[f"{x}1"])) for x in "xy")
+
+        apart = [
+            a["t_us"] for a in rows for b in rows if a["track_id"] in one and b["track_id"] in other and a["t_us"] == b["t_us"] and not touching(a, b)
+        ]
+        found = RunFaces.of(table).apart([Target(track, 0, 99) for track in one], [Target(track, 0, 99) for track in other])
+        assert found == min(apart, default=None)
