@@ -319,7 +319,7 @@ def test_engine_of_a_deleted_workspace_leaves_the_new_one_alone_when_it_ends(cli
         shutil.rmtree(client.home)
         client.call("show_add", {"title": "Second"})
         new = client.call("health_show")["pid"]
-        held = {path: path.stat().st_ino for path in (socket_path(client.home), client.home / "library.duckdb.wal")}
+        held = {path: path.stat().st_ino for path in (socket_path(client.home), client.home / "library.duckdb")}
     finally:
         os.kill(old, signal.SIGCONT)
     _wait_gone(old)
