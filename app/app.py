@@ -303,6 +303,8 @@ def _toolkit_theme(name: str, colours: dict[str, str]) -> Theme:
 
 def run(home: Path, actor: str | None = None) -> int:
     """Show the screens until the operator leaves; returns the exit status."""
+    for held in ("COLUMNS", "LINES"):  # exported, by a shell or into a container, they would hold the screens at the size the terminal had then
+        os.environ.pop(held, None)
     app = RollcallApp(home, actor)
     app.run()
     if app.return_code:

@@ -28,7 +28,8 @@ class Session:
 
     def __init__(self, folder: Path, home: Path, columns: int, lines: int) -> None:
         self.socket = str(folder / "tmux")
-        own = ["ROLLCALL_ACTOR=person:ana", "COLORTERM=truecolor", f"PYTHONPYCACHEPREFIX={folder / 'compiled'}"]
+        # Sizes that are exported are not the terminal's: the screens follow the terminal.
+        own = ["COLUMNS=80", "LINES=24", "ROLLCALL_ACTOR=person:ana", "COLORTERM=truecolor", f"PYTHONPYCACHEPREFIX={folder / 'compiled'}"]
         command = ["env", *own, sys.executable, "-m", "tools.cli", "--home", str(home)]
         self._tmux("-f", os.devnull, "new-session", "-d", "-x", str(columns), "-y", str(lines), *command)
 
@@ -162,7 +163,7 @@ def test_from_an_empty_library_to_an_export(session: Session, tmp_path: Path) ->
 
     # a smaller terminal and back, then export
     session.size(40, 10)
-    session.until("rollcall")
+    session.until(lambda: session.screen().lstrip("\n").startswith(" rollcall") and "? keys" in session.screen())
     session.size(160, 50)
     session.keys("L")
     session.until("● analysed")
