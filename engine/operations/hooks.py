@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import anyio
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from engine import hooks
 from engine.errors import NotFound
@@ -26,9 +26,6 @@ def _address(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an address begins with http:// or https:// and names a host")
     return url
-
-
-Address = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_address)]
 
 
 class HookRow(Result):

@@ -27,7 +27,6 @@ Verb = Literal[
     "bank_remove",
     "undo",  # takes back what it voids; of an undo: redo
 ]
-Level = Literal["frames", "track", "cluster"]
 
 RANK_OF_LEVEL = {"cluster": 0, "track": 1, "frames": 2}
 LABELS = frozenset({"assign", "exclude", "merge", "person_forget"})
@@ -42,7 +41,7 @@ class Decision:
     batch: int
     logged_at: datetime
     actor: str
-    verb: str
+    verb: Verb
     level: str | None = None
     show_id: int | None = None
     episode_id: int | None = None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.review.decision import Verb
 from engine.review.fold import Piece
 
 
@@ -25,7 +26,7 @@ class Target(NamedTuple):
 class Draft:
     """A decision to be. A negative person_id is somebody new, created in the same batch."""
 
-    verb: str
+    verb: Verb
     level: str | None = None
     show_id: int | None = None
     episode_id: int | None = None
@@ -65,11 +66,6 @@ class Plan:
     rev: int = 0
     also: set[int] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
-
-
-def target_of(piece: Piece, part: int = 0) -> Target:
-    """A piece as the target of a decision."""
-    return Target(piece.track_id, piece.start_us, piece.end_us, part)
 
 
 def targets_of(pieces: Iterable[Piece], part: int = 0) -> tuple[Target, ...]:

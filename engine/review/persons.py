@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import Conflict, NotFound
 from engine.review import people
+from engine.review.decision import Verb
 from engine.review.draft import Draft, Plan
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def _row(desk: Desk, person_id: int) -> dict[str, Any]:
     return row
 
 
-def _draft(row: dict[str, Any], verb: str, **parameters: Any) -> Draft:
+def _draft(row: dict[str, Any], verb: Verb, **parameters: Any) -> Draft:
     return Draft(verb, None, row["show_id"], None, row["person_id"], (), {**parameters, "before": people.before(row)})
 
 
