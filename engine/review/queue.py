@@ -29,10 +29,10 @@ settles even less for an action. About what an action settles at the end of a re
 MIXED_SHARE = 0.4
 """Share of a track with two people in it that is expected to carry the wrong label."""
 
-SHOWN = 0.6
+SHOWN = 0.5
 """Faces shown of a cluster, as a multiple of the root of its size."""
 
-STRAY = 0.2
+STRAY = 0.1
 """Share of the doubt about a membership that is about another person; the rest is about which of two clusters of the same one."""
 
 Kind = Literal["name", "confirm", "suggestion", "mixed"]
