@@ -18,6 +18,8 @@ MOST = 64
 MARGIN_US = 300_000
 """Played before and after a track."""
 
+NOBODY = "nobody in particular"
+
 Unit = dict[str, Any]
 """What is answered as one: a cluster or a track, whom it is proposed to be, the faces that stand for it."""
 
@@ -28,8 +30,8 @@ Item = dict[str, Any]
 def same_question(one: Item, other: Item) -> bool:
     """Whether two items show the same faces and propose the same people: who answered the one has answered the other."""
 
-    def asked(item: Item) -> list[tuple[list[str], int | None]]:
-        return [(unit["shown"], (unit["proposed"] or {}).get("person_id")) for unit in item["asked"]]
+    def asked(item: Item) -> list[tuple[list[str], bool, int | None]]:
+        return [(unit["shown"], unit["proposed"] is None, (unit["proposed"] or {}).get("person_id")) for unit in item["asked"]]
 
     return one["episode_id"] == other["episode_id"] and asked(one) == asked(other)
 
@@ -47,21 +49,19 @@ def question(units: list[Unit], unit: Unit) -> str:
     """What is asked, in words."""
     if len(units) > 1:
         return "Is everybody here who the caption says?"
-    proposed = clean(unit["proposed"]["person"]) if unit["proposed"] else None
     if unit["kind"] == "mixed":
         return "Is this one person all the time?"
+    if unit["proposed"] is None:
+        return "Who is this?"
     if unit["kind"] == "disagreement":
-        return f"Labelled {clean(unit['label'])}: is that right?"
-    return f"Is this {proposed}?" if proposed else "Who is this?"
+        return f"Labelled {clean(unit['label'])}: is it {proposal(unit)} instead?"
+    return f"Is this {proposal(unit)}?"
 
 
-def labelled(unit: Unit, tracks: dict[str, dict[str, Any]]) -> tuple[str, str] | None:
-    """Of a label the machine disagrees with: whose it is (id and name), so that it can be said to be right; None when nobody is named."""
-    if unit["kind"] != "disagreement":
-        return None
-    track = tracks.get(unit["shown"][0], {"pieces": ()})
-    found = next((row for row in track["pieces"] if row["person"] == unit["label"] and row["person_id"] is not None), None)
-    return (str(found["person_id"]), found["person"]) if found else None
+def proposal(unit: Unit) -> str:
+    """Whom a yes says it is."""
+    proposed = unit["proposed"]
+    return "who?" if proposed is None else NOBODY if proposed["person_id"] is None else clean(proposed["person"])
 
 
 def piece(track: dict[str, Any], ref: str) -> dict[str, Any]:
@@ -120,11 +120,10 @@ def chances(unit: Unit, candidates: list[dict[str, Any]], room: int) -> list[Lin
     return lines
 
 
-def answers(unit: Unit, marked: int, faces: int, *, possible: bool) -> list[tuple[str, str]]:
-    """Keys and what they say. possible: whether there is something to say yes to."""
-    yes = "yes" if unit["proposed"] else f"yes, it is {clean(unit['label'])}"
-    keys = [("y", yes + (", but not the marked" if marked else ""))] if possible else []
-    keys += [("a", "somebody else, a new name"), ("0", f"not {clean(unit['proposed']['person'])}" if unit["proposed"] else "nobody in particular")]
+def answers(unit: Unit, marked: int, faces: int, *, possible: bool, known: bool) -> list[tuple[str, str]]:
+    """Keys and what they say. possible: whether there is something to say yes to; known: whether somebody is proposed who has a name."""
+    keys = [("y", "yes" + (", but not the marked" if marked else ""))] if possible else []
+    keys += [("a", "somebody else, a new name"), ("0", f"not {proposal(unit)}" if known else NOBODY)]
     if faces > 1:
         keys.append(("m", f"{marked} of {faces} marked" if marked else "mark one that is wrong"))
     if unit["kind"] == "mixed":

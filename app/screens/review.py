@@ -10,11 +10,10 @@ from textual.containers import Horizontal, Vertical
 
 from app import facing, verbs
 from app.facing import Target
-from app.keys import Action
 from app.latest import latest
 from app.link import News
 from app.paint import Line, clean, clock, fit, span
-from app.screens.asking import Item, Unit, answers, chances, follower, heading, labelled, piece, same_question, stretch, when
+from app.screens.asking import NOBODY, Item, Unit, answers, chances, follower, heading, piece, proposal, same_question, stretch, when
 from app.screens.base import Place, bindings
 from app.widgets.faces import Faces
 from app.widgets.panel import Panel
@@ -24,8 +23,8 @@ from engine.errors import RollcallError
 
 AHEAD = 50
 PLAY_WIDTH = 72
-NOBODY = "unknown"
 CHANGED = "the queue changed"
+UNKNOWN = "unknown"
 
 
 class Review(Place):
@@ -180,8 +179,8 @@ class Review(Place):
     def _caption(self, face: dict[str, Any]) -> list[Line]:
         unit, track = face["unit"], self._tracks.get(face["key"])
         if len(self._units()) > 1:
-            proposed = unit["proposed"]
-            return [[(clean(proposed["person"]) if proposed else "who?", "text" if proposed else "dim")]]
+            known = unit["proposed"] and unit["proposed"]["person_id"] is not None
+            return [[(proposal(unit), "text" if known else "dim")]]
         at = f"{clock(track['start_us'])[:-3]} {span((track['end_us'] - track['start_us']) / 1e6)}" if track else ""
         return [[(at, "dim")]]
 
@@ -200,7 +199,8 @@ class Review(Place):
         if item is None or unit is None:
             return []
         several = len(self._units()) > 1
-        keys = answers(unit, len(self.faces.marked), len(self.faces.items), possible=self.why_not("review.accept") is None)
+        possible, known = self.why_not("review.accept") is None, self.aimed().person_id is not None
+        keys = answers(unit, len(self.faces.marked), len(self.faces.items), possible=possible, known=known)
         lines = [*([[("the face under the cursor", "dim")]] if several else []), *chances(unit, self._candidates()[:9], width - 2), []]
         return [*lines, *([(fit(key, 6), "key"), (text, "dim")] for key, text in keys[: max(0, height - len(lines))])]
 
@@ -222,6 +222,10 @@ class Review(Place):
         face = self.faces.current
         unit: Unit = face["unit"] if face else self.item["asked"][0]
         return unit
+
+    def _nobody(self, face: dict[str, Any]) -> bool:
+        proposed = face["unit"]["proposed"]
+        return proposed is not None and proposed["person_id"] is None
 
     def _candidates(self) -> list[dict[str, Any]]:
         unit = self._unit()
@@ -248,12 +252,6 @@ class Review(Place):
         known = {"episode": str(self.item["episode_id"]), "item": self.item["item"], "tracks": target.tracks, "rev": self.item["rev"]}
         return {**known, "cluster_id": unit["cluster_id"] if unit else None, "leave_out": sorted(self.faces.marked)}
 
-    def ready(self, action: Action) -> bool:
-        """A yes to a label waits until it has been read whose label that is."""
-        unit = self._unit() if action.id == "review.accept" else None
-        unread = unit is not None and unit["proposed"] is None and unit["shown"][0] not in self._tracks
-        return super().ready(action) and not unread
-
     def why_not(self, action: str) -> str | None:
         if not action.startswith("review."):
             return None
@@ -262,10 +260,12 @@ class Review(Place):
             return None
         if item is None or unit is None:
             return "The queue is empty: there is nothing to answer."
-        if action == "review.accept" and unit["proposed"] is None and labelled(unit, self._tracks) is None:
+        if action == "review.accept" and unit["proposed"] is None:
             return "Nobody is proposed: answer with a number, or a for somebody else or a new name."
         if action == "review.accept" and len(self.faces.marked) == len(self.faces.items):
             return "All faces are marked as wrong: say who it is (a), or 0."
+        if action == "review.accept" and any(self._nobody(face) for face in self.faces.items if face["key"] in self.faces.marked):
+            return "A marked face is proposed to be nobody: go to it and say who it is first (a number, or a)."
         if action == "review.split" and not self.faces.marked and unit["kind"] != "mixed":
             return "Mark the faces that are somebody else first: m."
         if action == "review.split" and self.faces.marked and unit["cluster_id"] is None:
@@ -319,8 +319,8 @@ class Review(Place):
 
     async def _yes(self, item: Item, marked: list[str], said: str) -> Any:
         """Say yes to what was shown; where that is not asked any more, the operator looks at what is."""
-        unit = item["asked"][0]
-        person = str(unit["proposed"]["person_id"]) if len(item["asked"]) == 1 else None
+        proposed = item["asked"][0]["proposed"]["person_id"]
+        person = None if len(item["asked"]) > 1 else UNKNOWN if proposed is None else str(proposed)
         asked: Item | None = item
         while asked is not None:
             try:
@@ -337,7 +337,9 @@ class Review(Place):
                 return await self._accept(item, marked, f"That is {name}.", person=person, create=create)
             except RollcallError:
                 pass  # the item is gone; the faces are the ones that were looked at
-        whole = Target([ref for ref in unit["shown"] if ref not in marked], cluster_id=unit["cluster_id"], rev=item["rev"])
+        kept = [ref for ref in unit["shown"] if ref not in marked] or unit["shown"]
+        marked = [ref for ref in unit["shown"] if ref not in kept]
+        whole = Target(kept, cluster_id=unit["cluster_id"], rev=item["rev"])
         if marked and unit["cluster_id"] is not None:
             if await facing.split_off(self.rollcall, unit["cluster_id"], marked, item["rev"]) is None:
                 return None
@@ -351,11 +353,8 @@ class Review(Place):
         return item, unit, sorted(self.faces.marked)
 
     def do_accept(self) -> None:
-        item, unit, marked = self._seen()
-        if unit["proposed"] is None and (kept := labelled(unit, self._tracks)) is not None:
-            self._answer(self._is(item, unit, marked, *kept))
-            return
-        names = sorted({unit["proposed"]["person"] for unit in self._units()})
+        item, _, marked = self._seen()
+        names = sorted({proposal(unit) for unit in self._units()})
         self._answer(self._yes(item, marked, f"Yes: {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."))
 
     def do_candidate(self, number: int) -> None:
@@ -382,7 +381,7 @@ class Review(Place):
         if target.person_id is not None and target.person is not None:
             self._answer(facing.reject(self.rollcall, target, target.person_id, target.person))
         else:
-            self._answer(self._is(*self._seen(), NOBODY, "nobody in particular"))
+            self._answer(self._is(*self._seen(), UNKNOWN, NOBODY))
 
     def do_exclude(self) -> None:
         self._answer(facing.exclude(self.rollcall, self.aimed()))
