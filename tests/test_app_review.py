@@ -61,23 +61,37 @@ def errors(driver: Driver) -> list[str]:
     return [note.message for note in driver.app._notifications if note.severity == "error"]
 
 
-async def alone_in_its_item(driver: Driver, client: Client) -> tuple[Review, Item]:
-    """Review at an item of one unnamed cluster, which left the queue since: its track is asked together with others now."""
-    review = await reviewing(driver)
-    first, second = queue(client)
-    assert len(second["asked"]) == 1
-    await driver.press("tab")
-    await driver.until(lambda: review.item and review.item["item"] == second["item"], "the second item")
-    await driver.settled()
-    for unit in first["asked"]:
+def sheet(client: Client) -> Item:
+    """Somebody is named, and an item asks about several of their tracks at once."""
+    for unit in queue(client)[0]["asked"]:
         client.call("cluster_assign", {"cluster_id": unit["cluster_id"], "person": "Ana", "create": True})
-    assert second["item"] not in [item["item"] for item in queue(client)]
-    return review, second
+    return next(item for item in queue(client) if len(item["asked"]) > 1 and all(unit["proposed"] for unit in item["asked"]))
+
+
+async def go_to(driver: Driver, review: Review, item: Item) -> None:
+    """Put items off until this one is shown."""
+    while review.item and review.item["item"] != item["item"]:
+        at = review.item
+        await driver.press("tab")
+        await driver.until(lambda at=at: review.item is not at)
+        await driver.settled()
+
+
+async def alone_and_gone(driver: Driver, client: Client) -> tuple[Review, Item]:
+    """Review at an item of one track, which left the queue since, though nobody decided about it: it is asked together with others."""
+    *others, last = [unit["shown"] for unit in sheet(client)["asked"]]
+    batch = client.call("track_assign", {"tracks": [ref for refs in others for ref in refs], "person": "Ana"})["batch"]
+    alone = next(item for item in queue(client) if shown(item) == last)
+    review = await reviewing(driver)
+    await go_to(driver, review, alone)
+    client.call("decision_undo", {"batch": batch})
+    assert alone["item"] not in [item["item"] for item in queue(client)]
+    return review, alone
 
 
 async def test_a_name_for_faces_whose_item_is_gone_is_taken(home: Path, client: Client) -> None:
     async with driven(home) as driver:
-        review, item = await alone_in_its_item(driver, client)
+        review, item = await alone_and_gone(driver, client)
         await driver.press("a")
         await driver.type("Ben")
         await driver.press("enter")
@@ -107,24 +121,17 @@ async def test_a_name_is_for_the_faces_it_was_asked_for(home: Path, client: Clie
 
 
 async def test_yes_to_what_is_not_asked_any_more_is_asked_anew(home: Path, client: Client) -> None:
-    first = queue(client)[0]
-    for unit in first["asked"]:
-        client.call("cluster_assign", {"cluster_id": unit["cluster_id"], "person": "Ana", "create": True})
-    sheet = next(item for item in queue(client) if len(item["asked"]) > 1 and all(unit["proposed"] for unit in item["asked"]))
+    several = sheet(client)
     async with driven(home) as driver:
         review = await reviewing(driver)
-        while review.item and review.item["item"] != sheet["item"]:
-            at = review.item
-            await driver.press("tab")
-            await driver.until(lambda at=at: review.item is not at)
-            await driver.settled()
+        await go_to(driver, review, several)
         await driver.press("right", "m")
         marked = set(review.faces.marked)
-        client.call("track_assign", {"tracks": [shown(sheet)[0]], "person": "Ben", "create": True})
-        assert sheet["item"] not in [item["item"] for item in queue(client)]
+        client.call("track_assign", {"tracks": [shown(several)[0]], "person": "Ben", "create": True})
+        assert several["item"] not in [item["item"] for item in queue(client)]
         decided = decisions(client)
         await driver.press("y")
-        await driver.until(lambda: review.item and review.item["item"] != sheet["item"], "what is asked now")
+        await driver.until(lambda: review.item and review.item["item"] != several["item"], "what is asked now")
         await driver.settled()
         assert CHANGED in driver.text().splitlines()[1]
         assert (decisions(client), review._answered, errors(driver)) == (decided, 0, [])
@@ -136,7 +143,7 @@ async def test_yes_to_what_is_not_asked_any_more_is_asked_anew(home: Path, clien
 
 async def test_putting_off_what_is_not_asked_any_more(home: Path, client: Client) -> None:
     async with driven(home) as driver:
-        review, item = await alone_in_its_item(driver, client)
+        review, item = await alone_and_gone(driver, client)
         await driver.press("tab")
         await driver.until(lambda: review.item is None or review.item["item"] != item["item"], "the next")
         await driver.settled()
