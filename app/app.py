@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from textual.app import App
 from textual.theme import Theme
 
-from app import theme
+from app import compositor, theme
 from app.keys import Keys
 from app.link import Link, News, State
 from app.paint import Ink
@@ -56,6 +56,7 @@ class RollcallApp(App[None]):
     """
 
     def __init__(self, home: Path, actor: str | None = None) -> None:
+        compositor.use()
         super().__init__()
         self.home = home
         self.keys = Keys.read(home)

@@ -133,11 +133,22 @@ async def merge(app: RollcallApp, target: Target, episode: str) -> Answer | None
     return answer
 
 
+def gone(error: RollcallError) -> bool:
+    """Whether it says that an item of the queue is not there any more: answered, or made anew behind a decision."""
+    return error.code in ("not_found", "conflict") and "item" in error.data
+
+
 async def _unless_locked(app: RollcallApp, operation: str, given: dict[str, Any]) -> Answer | None:
-    """Run it; what is locked is changed only when the operator says so once more."""
+    """Run it; what is locked is changed only when the operator says so once more.
+
+    Raises:
+        RollcallError: the item of the queue it answers is not there any more (`gone`).
+    """
     try:
         return await app.link.ask(operation, **given)
     except RollcallError as error:
+        if gone(error):
+            raise
         if error.code != "refused" or "locked" not in error.message or "force" not in verbs.parameters(app, operation):
             app.complain(error)
             return None
@@ -149,7 +160,11 @@ async def _unless_locked(app: RollcallApp, operation: str, given: dict[str, Any]
 
 
 async def write(app: RollcallApp, operation: str, said: str, **given: Any) -> Answer | None:
-    """Run a review operation; broader labels it would leave standing are offered to be taken along, a conflict says who was faster."""
+    """Run a review operation; broader labels it would leave standing are offered to be taken along, a conflict says who was faster.
+
+    Raises:
+        RollcallError: the item of the queue it answers is not there any more (`gone`).
+    """
     given = verbs.accepted(app, operation, given)
     answer = await _unless_locked(app, operation, given)
     if answer is None:

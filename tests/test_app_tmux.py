@@ -163,7 +163,8 @@ def test_from_an_empty_library_to_an_export(session: Session, tmp_path: Path) ->
 
     # a smaller terminal and back, then export
     session.size(40, 10)
-    session.until("? keys")  # the last words of the lowest line: they are seen here only once it is laid out anew
+    # the last words of the lowest line are seen here only once it is laid out anew, the first line once the toasts over it are gone
+    session.until(lambda: session.screen().lstrip("\n").startswith(" rollcall") and "? keys" in session.screen())
     session.size(160, 50)
     session.keys("L")
     session.until("● analysed")

@@ -221,7 +221,7 @@ class Library(Place):
             self.rollcall.say(f"Added {result['title']}. s analyses it.")
         else:
             self.rollcall.say(f"The same content is in the library already, as {result['title']}.", severity="warning")
-        self._go_to = ("episode", result["episode_id"])
+        self.rows.go_to(("episode", result["episode_id"]))  # news of it may have brought its row already
         self.run_worker(self._show_added(result["episode_id"]), exit_on_error=False)
 
     async def _show_added(self, episode_id: int) -> None:

@@ -12,19 +12,19 @@ from app import facing, verbs
 from app.facing import Target
 from app.latest import latest
 from app.link import News
-from app.paint import BAR, Line, clean, clock, fit, meter, percent, right, runs, span, spread, wrap
-from app.pictures import read
-from app.screens.asking import NOBODY, Unit, piece, proposal, question, with_box
+from app.paint import Line, clean, clock, fit, span
+from app.screens.asking import NOBODY, Item, Unit, answers, chances, follower, heading, piece, proposal, same_question, stretch, when
 from app.screens.base import Place, bindings
 from app.widgets.faces import Faces
 from app.widgets.panel import Panel
 from app.widgets.picture import picture_lines
-from app.widgets.player import RATE, Player
+from app.widgets.player import Player
+from engine.errors import RollcallError
 
 AHEAD = 50
 PLAY_WIDTH = 72
-MOST = 64
-MARGIN_US = 300_000
+CHANGED = "the queue changed"
+UNKNOWN = "unknown"
 
 
 class Review(Place):
@@ -50,8 +50,9 @@ class Review(Place):
     def __init__(self, episode: int | None = None) -> None:
         super().__init__()
         self.episode_id = episode
-        self.item: dict[str, Any] | None = None
-        self._items: list[dict[str, Any]] = []
+        self.item: Item | None = None
+        self._items: list[Item] = []
+        self._notice = ""
         self._more = False
         self._skipped: set[str] = set()
         self._tracks: dict[str, dict[str, Any]] = {}
@@ -90,20 +91,27 @@ class Review(Place):
     # reading
 
     async def fetch(self) -> None:
+        await self._read_queue()
+        same = next((item for item in self._items if self.item and item["item"] == self.item["item"]), None)
+        shown = same or follower(self._items, self.item)
+        if self.item is not None and (shown is None or not (same or same_question(shown, self.item))):
+            self._notice = CHANGED
+        await self._show(shown)
+
+    async def _read_queue(self) -> None:
         given = {"episode": str(self.episode_id)} if self.episode_id is not None else {}
         page = await self.rollcall.link.ask("queue_list", limit=AHEAD, **given)
         self._items = [item for item in page["rows"] if item["item"] not in self._skipped]
         self._more = page["next_cursor"] is not None
         self._read_once = True
-        same = next((item for item in self._items if self.item and item["item"] == self.item["item"]), None)
-        await self._show(same or (self._items[0] if self._items else None))
 
-    async def _show(self, item: dict[str, Any] | None) -> None:
-        """Put an item on the screen, and read what it is about."""
-        if item is None or self.item is None or item["item"] != self.item["item"]:
+    async def _show(self, item: Item | None) -> None:
+        """Put an item on the screen, and read what it is about. Marks stay on faces that are shown still."""
+        if item is None or self.item is None or not (item["item"] == self.item["item"] or same_question(item, self.item)):
             self._stop()
             self._tracks = {}
-            self.faces.marked, self.faces.cursor, self.faces.top = set(), 0, 0
+            self.faces.cursor, self.faces.top = 0, 0
+            self.faces.marked &= {ref for unit in item["asked"] for ref in unit["shown"]} if item else set()
         self.item = item
         self._fill()
         if item is None:
@@ -163,20 +171,10 @@ class Review(Place):
                 return [[], [("reading the queue", "dim")]]
             done = f" You answered {self._answered}." if self._answered else ""
             where = "this episode" if self.episode_id is not None else "the library"
-            return [[], [(f"Nothing in {where} is worth asking about now.{done}", "strong")], [("L library   A what was decided", "dim")]]
+            places = [("L library   A what was decided   ", "dim"), (self._notice, "accent")]
+            return [[], [(f"Nothing in {where} is worth asking about now.{done}", "strong")], places]
         count = sum(len(other["asked"]) if any(one["proposed"] is None for one in other["asked"]) else 1 for other in self._items)
-        left = f"{count}{'+' if self._more else ''} left"
-        units = self._units()
-        risk = item["at_risk_s"] * sum(one["seconds"] for one in units) / max(0.001, item["settles_s"])
-        settles = f"settles {span(sum(one['seconds'] for one in units))}, {risk:.1f} s of error"
-        asked = question(units, unit)
-        gap = max(1, width - len(asked) - len(left) - len(settles) - 2)
-        lines: list[Line] = [[(asked, "title"), ("  ", "text"), (settles, "dim"), (" " * gap, "text"), (left, "faint")]]
-        badges = "  ".join(clean(badge) for badge in unit["badges"])
-        why = wrap(clean(unit["why"]), max(10, width - len(badges) - 3))
-        lines.append([(why[0] if why else "", "dim"), ("   " + badges, "accent")])
-        lines += [[(line, "dim")] for line in why[1:2]]
-        return lines
+        return heading(item, self._units(), unit, f"{count}{'+' if self._more else ''} left", self._notice, width)
 
     def _caption(self, face: dict[str, Any]) -> list[Line]:
         unit, track = face["unit"], self._tracks.get(face["key"])
@@ -200,29 +198,11 @@ class Review(Place):
         item, unit = self.item, self._unit()
         if item is None or unit is None:
             return []
-        lines: list[Line] = []
-        room = width - 2
-        if len(self._units()) > 1:
-            lines += [[("the face under the cursor", "dim")]]
-        for n, row in enumerate(self._candidates()[:9], 1):
-            name = (fit(clean(row["person"]), room - 6), "strong")
-            lines.append([(f"{n} ", "key", f"screen.do('review.candidate', {n})"), name, (right(percent(row["probability"]), 6), "dim")])
-            lines.append([("  ", "text"), (meter(row["probability"], room), "soft")])
-        others = sum(row["probability"] for row in unit["candidates"] if row["person_id"] is None)
-        if others >= 0.005:
-            lines.append([("  ", "text"), (fit("nobody known", room - 6), "dim"), (right(percent(others), 6), "dim")])
-        marked = len(self.faces.marked)
-        keys: list[tuple[str, str]] = [("y", "yes" + (", but not the marked" if marked else ""))] if self.why_not("review.accept") is None else []
-        keys.append(("a", "somebody else, a new name"))
-        keys.append(("0", NOBODY if self.aimed().person_id is None else f"not {proposal(unit)}"))
-        if len(self.faces.items) > 1:
-            keys.append(("m", f"{marked} of {len(self.faces.items)} marked" if marked else "mark one that is wrong"))
-        if unit["kind"] == "mixed":
-            keys.append(("s", "cut it in two"))
-        keys += [("space", "play it"), ("tab", "later")]
-        lines.append([])
-        lines += [[(fit(key, 6), "key"), (text, "dim")] for key, text in keys[: max(0, height - len(lines))]]
-        return lines
+        several = len(self._units()) > 1
+        possible, known = self.why_not("review.accept") is None, self.aimed().person_id is not None
+        keys = answers(unit, len(self.faces.marked), len(self.faces.items), possible=possible, known=known)
+        lines = [*([[("the face under the cursor", "dim")]] if several else []), *chances(unit, self._candidates()[:9], width - 2), []]
+        return [*lines, *([(fit(key, 6), "key"), (text, "dim")] for key, text in keys[: max(0, height - len(lines))])]
 
     def _draw_when(self, width: int, height: int) -> list[Line]:
         """Where in the episode the faces are; the one under the cursor stands out."""
@@ -230,17 +210,8 @@ class Review(Place):
         episode = self._episodes.get(item["episode_id"]) if item else None
         if item is None or episode is None:
             return []
-        length = max(1.0, episode["duration_s"] * 1e6)
-        cells, inks = ["─"] * width, ["faint"] * width
         current = self.faces.current["key"] if self.faces.current else None
-        for ref, track in sorted(self._tracks.items(), key=lambda pair: pair[0] == current):
-            a, b = spread(track["start_us"], track["end_us"], 0, length, width)
-            cells[a:b], inks[a:b] = [BAR] * (b - a), ["accent" if ref == current else "soft"] * (b - a)
-        now = self._tracks.get(current or "")
-        where = f"{clock(now['start_us'])} to {clock(now['end_us'])}, shot {now['shot'] + 1}" if now else ""
-        unit = self._unit()
-        stands = f", stands for {unit['tracks']} tracks" if unit and unit["tracks"] > len(unit["shown"]) else ""
-        return [runs(cells, inks), [(where + stands, "dim")]]
+        return when(self._tracks, current, self._unit(), max(1.0, episode["duration_s"] * 1e6), width)
 
     # what is meant
 
@@ -305,55 +276,86 @@ class Review(Place):
 
     def _answer(self, work: Any) -> None:
         """Send an answer; what follows is shown at once, and the queue is read again."""
+        item, units = self.item, self._units()
+        self._notice = ""
 
         async def then() -> None:
-            item = self.item
-            if await work is None:
+            try:
+                answer = await work
+            except RollcallError as error:
+                self.rollcall.complain(error)
+                answer = None
+            if answer is None:
                 self.reload()
                 return
             self._answered += 1
-            if item is not None and self.item is item:
+            if item is not None and self.item is not None and self.item["item"] == item["item"]:
                 self.faces.marked = set()
-                await self._next(item, self._units())
+                await self._next(self.item, {ref for unit in units for ref in unit["shown"]})
             self.reload()
 
         self.run_worker(then(), group="answer", exit_on_error=False)
 
-    async def _next(self, item: dict[str, Any], answered: list[Unit]) -> None:
+    async def _next(self, item: Item, answered: set[str]) -> None:
         """Show what follows at once: the rest of the item, or the next one; the queue is read again behind it."""
-        item["asked"] = [unit for unit in item["asked"] if unit not in answered]
-        if not item["asked"]:
-            self._items = [other for other in self._items if other is not item]
+        item["asked"] = [unit for unit in item["asked"] if not answered.issuperset(unit["shown"])]
+        self._items = [other for other in self._items if not answered.issuperset(ref for unit in other["asked"] for ref in unit["shown"])]
         self.item = None
         if self._items:
             await self._show(self._items[0])
 
-    def _accept(self, said: str, **given: Any) -> Any:
-        """Answer the item, or the unit under the cursor where the sheet holds several."""
-        item, unit = self.item, self._unit()
-        assert item is not None and unit is not None
-        return facing.write(self.rollcall, "queue_accept", said, item=item["item"], rev=item["rev"], leave_out=sorted(self.faces.marked), **given)
+    def _accept(self, item: Item, marked: list[str], said: str, **given: Any) -> Any:
+        """Answer a whole item.
 
-    async def _is(self, person: str, name: str, *, create: bool = False) -> Any:
-        assert self.item is not None
-        if len(self.item["asked"]) == 1:
-            return await self._accept(f"That is {name}.", person=person, create=create)
-        unit = self._unit()
-        assert unit is not None
-        kept = [ref for ref in unit["shown"] if ref not in self.faces.marked] or unit["shown"]
+        Raises:
+            RollcallError: the item is not there any more (`facing.gone`).
+        """
+        return facing.write(self.rollcall, "queue_accept", said, item=item["item"], rev=item["rev"], leave_out=marked, **given)
+
+    async def _twin(self, item: Item) -> Item | None:
+        """The item that asks the same now, after this one was made anew behind a decision."""
+        await self._read_queue()
+        return next((other for other in self._items if same_question(other, item)), None)
+
+    async def _yes(self, item: Item, marked: list[str], said: str) -> Any:
+        """Say yes to what was shown; where that is not asked any more, the operator looks at what is."""
+        proposed = item["asked"][0]["proposed"]["person_id"]
+        person = None if len(item["asked"]) > 1 else UNKNOWN if proposed is None else str(proposed)
+        asked: Item | None = item
+        while asked is not None:
+            try:
+                return await self._accept(asked, marked, said, person=person)
+            except RollcallError:  # it is gone; facing tells of everything else
+                asked = await self._twin(item)
+        self._notice = CHANGED
+        return None
+
+    async def _is(self, item: Item, unit: Unit, marked: list[str], person: str, name: str, *, create: bool = False) -> Any:
+        """Say who the faces of a unit are, apart from those marked: also when the item that asked is not there any more."""
+        if len(item["asked"]) == 1:
+            try:
+                return await self._accept(item, marked, f"That is {name}.", person=person, create=create)
+            except RollcallError:
+                pass  # the item is gone; the faces are the ones that were looked at
+        kept = [ref for ref in unit["shown"] if ref not in marked] or unit["shown"]
         marked = [ref for ref in unit["shown"] if ref not in kept]
-        whole = Target(kept, cluster_id=unit["cluster_id"], rev=self.item["rev"])
+        whole = Target(kept, cluster_id=unit["cluster_id"], rev=item["rev"])
         if marked and unit["cluster_id"] is not None:
-            if await facing.split_off(self.rollcall, unit["cluster_id"], marked, self.item["rev"]) is None:
+            if await facing.split_off(self.rollcall, unit["cluster_id"], marked, item["rev"]) is None:
                 return None
             whole = Target(whole.tracks, cluster_id=unit["cluster_id"])
         return await facing.assign(self.rollcall, whole, person, name, create=create)
 
+    def _seen(self) -> tuple[Item, Unit, list[str]]:
+        """What an answer given now is about: the item, the unit under the cursor, the marked faces of what is shown."""
+        item, unit = self.item, self._unit()
+        assert item is not None and unit is not None
+        return item, unit, sorted(self.faces.marked)
+
     def do_accept(self) -> None:
-        unit = self._unit()
-        assert unit is not None
+        item, _, marked = self._seen()
         names = sorted({proposal(unit) for unit in self._units()})
-        self._answer(self._accept(f"Yes: {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."))
+        self._answer(self._yes(item, marked, f"Yes: {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."))
 
     def do_candidate(self, number: int) -> None:
         likely = self._candidates()
@@ -361,27 +363,25 @@ class Review(Place):
             self.rollcall.say(f"There is no likely person {number} here; a picks anybody.", severity="warning")
             return
         row = likely[number - 1]
-        self._answer(self._is(str(row["person_id"]), row["person"]))
+        self._answer(self._is(*self._seen(), str(row["person_id"]), row["person"]))
 
     def do_assign(self) -> None:
-        self._answer(self._ask())
+        self._answer(self._ask(*self._seen()))
 
-    async def _ask(self) -> Any:
+    async def _ask(self, item: Item, unit: Unit, marked: list[str]) -> Any:
         from app.screens.ask import Who
 
-        item, unit = self.item, self._unit()
-        assert item is not None and unit is not None
         await self._read_episode(item["episode_id"])
         people = self._people[self._episodes[item["episode_id"]]["show_id"]]
         found = await self.rollcall.push_screen_wait(Who("Who is it?", people, unit["candidates"]))
-        return await self._is(found["person"], found["name"], create=found["create"]) if found else None
+        return await self._is(item, unit, marked, found["person"], found["name"], create=found["create"]) if found else None
 
     def do_unknown(self) -> None:
         target = self.aimed()
         if target.person_id is not None and target.person is not None:
             self._answer(facing.reject(self.rollcall, target, target.person_id, target.person))
         else:
-            self._answer(self._is("unknown", NOBODY))
+            self._answer(self._is(*self._seen(), UNKNOWN, NOBODY))
 
     def do_exclude(self) -> None:
         self._answer(facing.exclude(self.rollcall, self.aimed()))
@@ -404,15 +404,27 @@ class Review(Place):
         item = self.item
         assert item is not None
         self._skipped.add(item["item"])
+        self._notice = ""
 
         async def skip() -> None:
-            await verbs.asked(self.rollcall, "queue_skip", item=item["item"])
-            self._items = [other for other in self._items if other is not item]
+            await self._put_off(item)
+            self._items = [other for other in self._items if other["item"] not in self._skipped]
             self.item = None
             await self._show(self._items[0] if self._items else None)
             self.reload()
 
         self.run_worker(skip(), group="answer", exit_on_error=False)
+
+    async def _put_off(self, item: Item) -> None:
+        """Not to be asked for a day; an item that was made anew with other faces is no longer what was put off."""
+        try:
+            await self.rollcall.link.ask("queue_skip", item=item["item"])
+        except RollcallError as error:
+            if not facing.gone(error):
+                self.rollcall.complain(error)
+            elif twin := await self._twin(item):
+                self._skipped.add(twin["item"])
+                await verbs.asked(self.rollcall, "queue_skip", item=twin["item"])
 
     def do_suggestions(self) -> None:
         from app.screens.choosing import suggestions
@@ -480,13 +492,8 @@ class Review(Place):
             latest(self, "play", self._play, str(self.item["episode_id"]), track)
 
     async def _play(self, episode: str, track: dict[str, Any]) -> None:
-        low, high = max(0, track["start_us"] - MARGIN_US), track["end_us"] + MARGIN_US
         width = max(16, min(PLAY_WIDTH, self.query_one("#stage").size.width))
-        count = max(2, min(MOST, round((high - low) / 1e6 * RATE)))
-        given = {"from_s": low / 1e6, "to_s": high / 1e6, "count": count, "width": width, "form": "rgb"}
-        answer = await verbs.asked(self.rollcall, "frame_strip", episode=episode, **given)
-        if answer is None:
+        if (frames := await stretch(self.rollcall, episode, track, width)) is None:
             self._stop()
-            return
-        colour = tuple(bytes.fromhex(self.rollcall.ink.colours["accent"][1:]))
-        self.player.play([with_box(read(frame), track["boxes"], colour) for frame in answer["frames"]])
+        else:
+            self.player.play(frames)

@@ -76,14 +76,14 @@ def find(database: Database, state: EpisodeState, item: str) -> Item:
     """An item by its id.
 
     Raises:
-        Conflict: it was answered, or made anew with other faces.
+        Conflict: it was answered, or made anew with other faces; its data has the `item`.
     """
     if item.startswith(HELD):
         found = _held(database, state, item)
     else:
         found = next((one for one in items(database, state, questions.MANY) if one.item == item), None)
     if found is None:
-        raise Conflict(f"Item {item} is not in the queue any more.", "`rollcall queue next` gives the present one.")
+        raise Conflict(f"Item {item} is not in the queue any more.", "`rollcall queue next` gives the present one.", item=item)
     return found
 
 
@@ -98,11 +98,11 @@ def episode_of(database: Database, item: str) -> int:
     """The episode an item is about.
 
     Raises:
-        NotFound: there is no such item.
+        NotFound: there is no such item, or not any more; its data has the `item`.
     """
     found = questions.episode_of_item(database, item)
     if found is None:
-        raise NotFound(f"There is no item {item!r} in the queue.", "`rollcall queue next` gives the present one.")
+        raise NotFound(f"There is no item {item!r} in the queue.", "`rollcall queue next` gives the present one.", item=item)
     return found
 
 
