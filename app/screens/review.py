@@ -332,13 +332,13 @@ class Review(Place):
 
     async def _is(self, item: Item, unit: Unit, marked: list[str], person: str, name: str, *, create: bool = False) -> Any:
         """Say who the faces of a unit are, apart from those marked: also when the item that asked is not there any more."""
-        if len(item["asked"]) == 1:
-            try:
-                return await self._accept(item, marked, f"That is {name}.", person=person, create=create)
-            except RollcallError:
-                pass  # the item is gone; the faces are the ones that were looked at
         kept = [ref for ref in unit["shown"] if ref not in marked] or unit["shown"]
         marked = [ref for ref in unit["shown"] if ref not in kept]
+        parts = unit["shown"][:1] if len(item["asked"]) > 1 else []
+        try:
+            return await self._accept(item, marked, f"That is {name}.", parts=parts, person=person, create=create)
+        except RollcallError:
+            pass  # the item is gone; the faces are the ones that were looked at
         whole = Target(kept, cluster_id=unit["cluster_id"], rev=item["rev"])
         if marked and unit["cluster_id"] is not None:
             if await facing.split_off(self.rollcall, unit["cluster_id"], marked, item["rev"]) is None:

@@ -148,7 +148,8 @@ def verdict(outcomes: list[Outcome]) -> str:
             continue
         best = min(there, key=lambda order: float(np.median(by[order])))
         saved = 1 - float(np.median(ours)) / float(np.median(by[best]))
-        each = 1 - ours / np.min([by[order] for order in there], axis=0)
+        least = np.min([by[order] for order in there], axis=0)
+        each = np.where(least > 0, 1 - ours / np.maximum(least, 1e-9), 0)
         lines.append(
             f"{name}: best rival {best}, median {np.median(by[best]):.0f}; ours {np.median(ours):.0f} an hour, {saved:.0%} fewer "
             f"(against the best rival of each episode, median {np.median(each):.0%} fewer)"
@@ -165,7 +166,8 @@ def against(outcomes: list[Outcome]) -> str:
         seeds = sorted(one.seed for one in outcomes if one.order == order and ("ours", one.seed) in by)
         for share in (0.95, 0.98, 0.99) if seeds else ():
             ours, rival = (np.array([min(by[name, seed].at(share), LIMIT) for seed in seeds]) for name in ("ours", order))
-            fewer = f"{1 - np.median(ours) / np.median(rival):.0%} | {np.median(1 - ours / rival):.0%}"
+            saved = 1 - ours / np.maximum(rival, 1e-9)  # where both had nothing to do, nothing was saved
+            fewer = f"{1 - np.median(ours) / max(np.median(rival), 1e-9):.0%} | {np.median(np.where(rival > 0, saved, 0)):.0%}"
             medians = f"{np.median(ours):.0f} | {np.median(rival):.0f}"
             lines.append(f"| {order} | {len(seeds)} | {share:.0%} | {medians} | {fewer} | {ours.mean():.0f} | {rival.mean():.0f} |")
     return "\n".join(lines)
