@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.review.decision import Cover, Decision, erased, read, touches, voided
-from engine.review.fold import MachineTrack, Piece, Rulebook, fold_track
+from engine.review.fold import MachineTrack, Piece, Rulebook, Trail, fold_tracks, follow
 from store import decisions, ids, results
 from store.database import Database
 
@@ -42,9 +42,9 @@ class People:
 class EpisodeState:
     """One run under review. Never changed in place: `with_decisions` gives the next one.
 
-    tracks: by id. covers: of each track, by all decisions, also those taken back; spread: the same, of each decision. pieces: of each track, in time
-    order. held_us: microseconds of track under each label. rev: the newest decision that touches any of the run's faces. moved: tracks whose
-    pieces differ from the state this one was made of.
+    tracks: by id. covers: of each track, by all decisions, also those taken back; spread: the same, of each decision; trails: of each track that was
+    covered, what it shares with others. pieces: of each track, in time order. held_us: microseconds of track under each label. rev: the newest
+    decision that touches any of the run's faces. moved: tracks whose pieces differ from the state this one was made of.
     """
 
     run_id: int
@@ -54,6 +54,7 @@ class EpisodeState:
     decisions: Mapping[int, Decision]
     covers: Mapping[int, tuple[Cover, ...]]
     spread: Mapping[int, tuple[Cover, ...]]
+    trails: Mapping[int, Trail | None]
     rules: Rulebook
     pieces: Mapping[int, tuple[Piece, ...]]
     held_us: Mapping[int | None, int]
@@ -87,10 +88,10 @@ class EpisodeState:
             touched |= {cover.track_id for one in changed for cover in spread.get(one, ())}
         if rules.merged != self.rules.merged:
             touched |= self._of_people(spread, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
-        pieces = dict(self.pieces)
+        pieces, trails = dict(self.pieces), dict(self.trails)
         held, moved = dict(self.held_us), list[int]()
-        for track in touched:
-            after = fold_track(self.tracks[track], by_track.get(track, ()), rules)
+        follow(trails, self.tracks, fresh, mine)
+        for track, after in fold_tracks(touched, self.tracks, by_track, trails, rules):
             if after != self.pieces[track]:
                 pieces[track] = after
                 moved.append(track)
@@ -103,6 +104,7 @@ class EpisodeState:
             decisions=mine,
             covers=by_track,
             spread=spread,
+            trails=trails,
             rules=rules,
             pieces=pieces,
             held_us=held,
@@ -175,14 +177,16 @@ def build(
 ) -> EpisodeState:
     """Fold a run whole."""
     mine = {d.decision_id: d for d in sorted([*known, *people.decisions], key=lambda d: d.decision_id)}
-    spread = _with_spread({}, (cover for found in covers.values() for cover in found))
+    spread = _with_spread({}, chain.from_iterable(covers.values()))
     rules = rulebook(run_id, tracks, mine, spread)
-    pieces = {track_id: fold_track(tracks[track_id], covers.get(track_id, ()), rules) for track_id in sorted(tracks)}
+    trails: dict[int, Trail | None] = {}
+    follow(trails, tracks, chain.from_iterable(covers.values()), mine)
+    pieces = dict(fold_tracks(sorted(tracks), tracks, covers, trails, rules))
     held: dict[int | None, int] = {}
     for found in pieces.values():
         _hold(held, found, 1)
     rev = max((piece.rev for found in pieces.values() for piece in found), default=0)
-    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, rules, pieces, held, rev)
+    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, trails, rules, pieces, held, rev)
 
 
 def _with_spread(spread: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover]) -> dict[int, tuple[Cover, ...]]:
