@@ -8,22 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from store import anchored
 from store.database import FEW, Database, Reader, Transaction
-
-ANCHOR = pa.schema(
-    [
-        ("decision_id", pa.int64()),
-        ("number", pa.int32()),
-        ("part", pa.int32()),
-        ("episode_id", pa.int64()),
-        ("start_us", pa.int64()),
-        ("end_us", pa.int64()),
-        ("t_us", pa.list_(pa.int64())),
-        ("boxes", pa.list_(pa.float32())),  # x1 y1 x2 y2 for each t_us
-        ("space", pa.string()),
-        ("embedding", pa.list_(pa.float32())),
-    ]
-)
 
 COVERAGE = pa.schema(
     [
@@ -101,9 +87,10 @@ def append(transaction: Transaction, idem_key: str, rows: Sequence[dict[str, Any
     transaction.insert_rows("decision", [{"idem_key": idem_key, **row} for row in rows])
 
 
-def append_anchors(transaction: Transaction, anchors: pa.Table) -> None:
-    """Append what decisions are about: rows of ANCHOR."""
-    transaction.insert_arrow("anchor", anchors)
+def append_anchors(transaction: Transaction, packs: Sequence[anchored.Packed]) -> None:
+    """Append what decisions are about, one pack of anchors each."""
+    cells = {name: pa.array([pack[name][0] for pack in packs], pa.int64()) for name in ("decision_id", "episode_id")}
+    transaction.insert_arrow("anchor", pa.table({**cells, "faces": pa.array(map(anchored.encoded, packs), pa.binary())}))
 
 
 def of_episode(database: Database, episode_id: int) -> list[dict[str, Any]]:
@@ -167,11 +154,11 @@ def newest(database: Database) -> int:
     return int(found["newest"])
 
 
-def anchors_of_episode(database: Database, episode_id: int, decision_ids: list[int] | None = None) -> pa.Table:
-    """Anchors (ANCHOR without embeddings) of an episode, by decision and number."""
+def anchors_of_episode(database: Database, episode_id: int, decision_ids: list[int] | None = None) -> list[anchored.Row]:
+    """Anchors of an episode, by decision and number."""
     wanted = f"AND decision_id IN ({_list(decision_ids)})" if decision_ids is not None else ""
-    columns = ", ".join(name for name in ANCHOR.names if name != "embedding")
-    return database.arrow(f"SELECT {columns} FROM anchor WHERE episode_id = ? {wanted} ORDER BY decision_id, number", [episode_id])
+    found = database.rows(f"SELECT faces FROM anchor WHERE episode_id = ? {wanted} ORDER BY decision_id", [episode_id])
+    return [row for cell in found for row in anchored.rows(cell["faces"])]
 
 
 def coverage_of_run(database: Reader, run_id: int) -> pa.Table:
@@ -185,7 +172,8 @@ def add_coverage(transaction: Transaction, coverage: pa.Table) -> None:
 
 
 def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], starts: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> None:
-    """Change some columns of labels in force where they lie; the pieces, each named by its track and start, stay as they are."""
+    """Change some columns of labels in force where they lie. The pieces, each named by its track and start, are all that these tracks have, and stay
+    as they are."""
     if not tracks or not columns:
         return
     if len(tracks) <= FEW:
@@ -193,14 +181,23 @@ def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], 
         for place, (track, start) in enumerate(zip(tracks, starts, strict=True)):
             transaction.execute(sql, [*(cells[place] for cells in columns.values()), run_id, track, start])
         return
-    named = {"track_id": tracks, "start_us": starts, **columns}
-    with transaction.incoming(pa.table({name: pa.array(cells, ASSIGNMENT.field(name).type) for name, cells in named.items()})):
-        transaction.execute(
-            f"""UPDATE assignment SET {", ".join(f"{name} = i.{name}" for name in columns)} FROM incoming i
-                WHERE assignment.run_id = ? AND assignment.track_id BETWEEN ? AND ?
-                AND assignment.track_id = i.track_id AND assignment.start_us = i.start_us""",
-            [run_id, min(tracks), max(tracks)],
-        )
+    first, last = min(tracks), max(tracks)
+    within = "assignment.run_id = ? AND assignment.track_id BETWEEN ? AND ?"
+    one_for_all = {name: cells[0] for name, cells in columns.items() if cells.count(cells[0]) == len(cells)}
+    same = [f"{name} = ?" for name in one_for_all]
+    if len(same) == len(columns):  # the tracks as bits: nothing is joined
+        bits = bytearray(b"0" * (last - first + 1))
+        for track in tracks:
+            bits[track - first] = ord("1")
+        sql = f"UPDATE assignment SET {', '.join(same)} WHERE {within} AND get_bit(CAST(? AS BIT), CAST(track_id - ? AS INTEGER)) = 1"
+        transaction.execute(sql, [*one_for_all.values(), run_id, first, last, bits.decode(), first])
+        return
+    own = {"track_id": tracks, "start_us": starts, **{name: cells for name, cells in columns.items() if name not in one_for_all}}
+    changes = ", ".join([*same, *(f"{name} = i.{name}" for name in own if name in columns)])
+    with transaction.incoming(pa.table({name: pa.array(cells, ASSIGNMENT.field(name).type) for name, cells in own.items()})):
+        joined = "assignment.track_id = i.track_id AND assignment.start_us = i.start_us"
+        sql = f"UPDATE assignment SET {changes} FROM incoming i WHERE {within} AND {joined}"
+        transaction.execute(sql, [*one_for_all.values(), run_id, first, last])
 
 
 def replace_labels(transaction: Transaction, run_id: int, track_ids: Sequence[int], rows: pa.Table) -> None:

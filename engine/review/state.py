@@ -149,7 +149,7 @@ class EpisodeState:
 
     def columns(self, tracks: Iterable[int]) -> dict[str, tuple[Any, ...]]:
         """The pieces of some tracks, field by field."""
-        pieces = [piece for track in tracks for piece in self.pieces[track]]
+        pieces = list(chain.from_iterable(map(self.pieces.__getitem__, tracks)))
         return dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
 
 
