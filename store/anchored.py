@@ -1,59 +1,68 @@
-"""How anchors are kept, in the library and in the journal: the faces of a batch's decisions as columns of whole numbers."""
+"""How anchors are kept, in the library and in the journal: the faces of a decision as columns of whole numbers."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain
-from typing import Any
+from itertools import accumulate, chain, pairwise, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import to_json
+
+from store.journal import Encoded
 
 STEPS = 100_000
 """Boxes are kept in steps of this part of the picture."""
 
 _PLAIN = ("decision_id", "number", "part", "episode_id", "start_us", "end_us")
 
-Packed = dict[str, list[int]]
-"""Columns: those of `_PLAIN`; `faces`, how many samples each path has; `t_us` and `boxes` (x1 y1 x2 y2, in steps), the samples of all paths in a row,
-each less the one before it, but the first of a path. Empty when there are no anchors."""
-
 Row = dict[str, Any]
 """One anchor: `_PLAIN`, t_us and boxes (x1 y1 x2 y2 for each t_us, normalised)."""
 
 
-def pack(
-    decision_id: int,
-    episode_id: int,
-    parts: Sequence[int],
-    starts: Sequence[int],
-    ends: Sequence[int],
-    faces: NDArray[np.int64],
-    t_us: NDArray[np.int64],
-    boxes: NDArray[np.float32],
-) -> Packed:
-    """The anchors of a decision.
+class Path(NamedTuple):
+    """The samples of an anchor: how many, and as text their times and their boxes (x1 y1 x2 y2, in steps), each less the one before it."""
+
+    faces: int
+    t_us: bytes
+    boxes: bytes
+
+
+class Pack(NamedTuple):
+    """The anchors of a decision as a JSON object of columns: those of `_PLAIN`; `faces`, how many samples each path has; `t_us` and `boxes`, the
+    samples of all paths in a row. Written once, for the library and the journal."""
+
+    decision_id: int
+    episode_id: int
+    text: bytes
+
+
+def paths(faces: NDArray[np.int64], t_us: NDArray[np.int64], boxes: NDArray[np.float32]) -> list[Path]:
+    """The paths of some anchors.
 
     Args:
-        parts, starts, ends, faces: (anchors,) of each; t_us (n,), boxes (n, 4): the samples of all, in a row.
+        faces: (anchors,) of each; t_us (n,), boxes (n, 4): the samples of all, in a row.
     """
-    count = len(parts)
-    first = (np.cumsum(faces) - faces)[faces > 0]
-    corners = np.rint(boxes.astype(np.float64) * STEPS).astype(np.int64)
-    return {
-        "decision_id": [decision_id] * count,
-        "number": list(range(count)),
-        "part": list(parts),
-        "episode_id": [episode_id] * count,
-        "start_us": list(starts),
-        "end_us": list(ends),
-        "faces": faces.tolist(),
-        "t_us": _less(t_us[:, None], first).ravel().tolist(),
-        "boxes": _less(corners, first).ravel().tolist(),
-    }
+    ends = np.cumsum(faces)
+    first = (ends - faces)[faces > 0]
+    times = _less(t_us[:, None], first).ravel().tolist()
+    corners = _less(np.rint(boxes.astype(np.float64) * STEPS).astype(np.int64), first).ravel().tolist()
+    bounds = pairwise([0, *ends.tolist()])
+    return [Path(high - low, to_json(times[low:high])[1:-1], to_json(corners[4 * low : 4 * high])[1:-1]) for low, high in bounds]
+
+
+def pack(
+    decision_id: int, episode_id: int, numbers: Sequence[int], parts: Sequence[int], starts: Sequence[int], ends: Sequence[int], held: Sequence[Path]
+) -> Pack:
+    """The anchors of a decision, each given by its number, part, stretch and path."""
+    faces, t_us, boxes = zip(*held, strict=True)
+    columns = (repeat(decision_id, len(held)), numbers, parts, repeat(episode_id, len(held)), starts, ends)
+    cells = {name: to_json(list(cells)) for name, cells in zip(_PLAIN, columns, strict=True)} | {"faces": to_json(faces)}
+    cells |= {"t_us": b"[%b]" % b",".join(filter(None, t_us)), "boxes": b"[%b]" % b",".join(filter(None, boxes))}
+    return Pack(decision_id, episode_id, b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), cell) for name, cell in cells.items()))
 
 
 def _less(values: Any, first: Any) -> Any:
@@ -63,32 +72,24 @@ def _less(values: Any, first: Any) -> Any:
     return found
 
 
-def repacked(rows: Iterable[Row]) -> list[Packed]:
+def repacked(rows: Iterable[Row]) -> list[Pack]:
     """Anchors by decision."""
     by_decision: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_decision[row["decision_id"]].append(row)
     found = []
     for decision, mine in by_decision.items():
-        parts, starts, ends = zip(*((row["part"], row["start_us"], row["end_us"]) for row in mine), strict=True)
         faces = np.array([len(row["t_us"]) for row in mine], np.int64)
         t_us = np.fromiter(chain.from_iterable(row["t_us"] for row in mine), np.int64)
         boxes = np.fromiter(chain.from_iterable(row["boxes"] for row in mine), np.float32).reshape(-1, 4)
-        numbers = [row["number"] for row in mine]
-        found.append({**pack(decision, mine[0]["episode_id"], parts, starts, ends, faces, t_us, boxes), "number": numbers})
+        numbers, parts, starts, ends = ([row[name] for row in mine] for name in ("number", "part", "start_us", "end_us"))
+        found.append(pack(decision, mine[0]["episode_id"], numbers, parts, starts, ends, paths(faces, t_us, boxes)))
     return found
 
 
-def joined(packs: Sequence[Packed]) -> Packed:
-    """The anchors of several decisions as one."""
-    if len(packs) < 2:
-        return packs[0] if packs else {}
-    return {name: list(chain.from_iterable(one[name] for one in packs)) for name in packs[0]}
-
-
-def encoded(pack: Packed) -> bytes:
-    """As the library keeps it."""
-    return to_json(pack)
+def joined(packs: Sequence[Pack]) -> Encoded:
+    """The anchors of several decisions for the journal."""
+    return Encoded(b"[%b]" % b",".join(one.text for one in packs))
 
 
 def rows(cell: bytes) -> list[Row]:
@@ -96,10 +97,10 @@ def rows(cell: bytes) -> list[Row]:
     return unpacked(json.loads(cell))
 
 
-def unpacked(anchors: Packed | list[Row]) -> list[Row]:
-    """Anchors as the journal holds them, those of an older one too (a list of rows)."""
+def unpacked(anchors: Any) -> list[Row]:
+    """Anchors as the journal holds them: packs; in an older one all in one pack, or rows."""
     if isinstance(anchors, list):
-        return anchors
+        return [row for one in anchors for row in (unpacked(one) if "faces" in one else [one])]
     if not anchors:
         return []
     ends = [0, *accumulate(anchors["faces"])]

@@ -87,10 +87,9 @@ def append(transaction: Transaction, idem_key: str, rows: Sequence[dict[str, Any
     transaction.insert_rows("decision", [{"idem_key": idem_key, **row} for row in rows])
 
 
-def append_anchors(transaction: Transaction, packs: Sequence[anchored.Packed]) -> None:
-    """Append what decisions are about, one pack of anchors each."""
-    cells = {name: pa.array([pack[name][0] for pack in packs], pa.int64()) for name in ("decision_id", "episode_id")}
-    transaction.insert_arrow("anchor", pa.table({**cells, "faces": pa.array(map(anchored.encoded, packs), pa.binary())}))
+def append_anchors(transaction: Transaction, packs: Sequence[anchored.Pack]) -> None:
+    """Append what decisions are about."""
+    transaction.insert_rows("anchor", [{"decision_id": pack.decision_id, "episode_id": pack.episode_id, "faces": pack.text} for pack in packs])
 
 
 def of_episode(database: Database, episode_id: int) -> list[dict[str, Any]]:

@@ -219,7 +219,7 @@ def bury_anchors(transaction: Transaction, people: Collection[int], cut: Cut) ->
     cells: dict[int, bytes] = {}
     for row in rows:
         (pack,) = anchored.repacked(anchors_without(anchored.rows(row["faces"]), {row["decision_id"]} if row["gone"] else (), cut))
-        cells[row["id"]] = anchored.encoded(pack)
+        cells[row["id"]] = pack.text
     transaction.replace_cells("anchor", "faces", cells)
 
 

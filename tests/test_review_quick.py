@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People
 from store import anchored, decisions
 from store.database import Database, Transaction
+from store.journal import Journal
 from tests.desk import Bench, Seen
 
 ANA = "person:ana"
@@ -167,7 +169,7 @@ def test_episodes_at_hand_follow_what_is_decided_elsewhere(bench: Bench) -> None
             assert (held.pieces, held.decisions, held.rules) == (read.pieces, read.decisions, read.rules), name
 
 
-def test_paths_come_back_from_the_journal_as_they_were() -> None:
+def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     counts = [0, 3, 1, 0, 7]
     rows = [
@@ -185,11 +187,19 @@ def test_paths_come_back_from_the_journal_as_they_were() -> None:
     ]
     plain = [{**row, "boxes": [round(value, 5) for value in row["boxes"]]} for row in rows]
     packs = anchored.repacked(rows)
-    assert [pack["decision_id"][0] for pack in packs] == [4, 5, 6]
-    assert anchored.unpacked(anchored.joined(packs)) == plain
-    assert [row for pack in packs for row in anchored.rows(anchored.encoded(pack))] == plain
-    assert anchored.unpacked(plain) == plain, "an older journal has a line for each"
-    assert anchored.unpacked(anchored.joined([])) == []
+    assert [(pack.decision_id, pack.episode_id) for pack in packs] == [(4, 9), (5, 9), (6, 9)]
+    assert [row for pack in packs for row in anchored.rows(pack.text)] == plain
+    journal = Journal(tmp_path / "commands.jsonl")
+    for each in (packs, []):
+        journal.append({"key": "k", "facts": {"anchors": anchored.joined(each), "result": {"kept": ["é \u2028"]}}})
+    journal.close()
+    first, second = (line["facts"] for line in journal.lines())
+    assert (anchored.unpacked(first["anchors"]), anchored.unpacked(second["anchors"])) == (plain, [])
+    assert first["result"] == second["result"] == {"kept": ["é \u2028"]}
+    one = {name: [cell for pack in packs for cell in json.loads(pack.text)[name]] for name in json.loads(packs[0].text)}
+    assert anchored.unpacked(one) == plain, "an older journal has one pack for all"
+    assert anchored.unpacked(plain) == plain, "... and before that a line for each"
+    assert anchored.unpacked({}) == []
 
 
 def test_anchors_of_an_older_library_are_kept(tmp_path: Path) -> None:
@@ -232,6 +242,8 @@ def test_whole_tracks_are_remembered_by_the_same_faces_as_any_stretch() -> None:
         found, sizes_found = faces.sampled(targets)
         assert found.tolist() == rows[kept].tolist()
         assert sizes_found.tolist() == np.bincount(of[kept], minlength=len(targets)).tolist()
+        paths = anchored.paths(sizes_found, faces.t_us[found], faces.boxes[found])
+        assert faces.paths(targets) == faces.paths(targets) == paths
 
 
 def test_two_faces_in_one_frame_are_found() -> None:

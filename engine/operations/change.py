@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -15,6 +16,8 @@ from engine.review.fold import Piece
 
 if TYPE_CHECKING:
     from engine.review.desk import Outcome
+
+_who = itemgetter(Piece._fields.index("person_id"), Piece._fields.index("excluded"))
 
 LISTED = 20
 """People whose seconds an answer lists, those that change most."""
@@ -99,13 +102,15 @@ def _answer(context: Context, plan: Plan, outcome: Outcome, *, dry_run: bool) ->
 
 def _people(context: Context, outcome: Outcome, pairs: list[tuple[Piece, Piece]]) -> list[PersonSeconds]:
     """Seconds before and after of those whose labels change."""
-    delta: dict[int | None, int] = defaultdict(int)
+    flow: dict[tuple[Any, ...], int] = defaultdict(int)
     for old, new in pairs:
-        us = old.end_us - old.start_us
-        if not old.excluded:
-            delta[old.person_id] -= us
-        if not new.excluded:
-            delta[new.person_id] += us
+        flow[_who(old), _who(new)] += old.end_us - old.start_us
+    delta: dict[int | None, int] = defaultdict(int)
+    for ((before_id, none), (after_id, nobody)), us in flow.items():
+        if not none:
+            delta[before_id] -= us
+        if not nobody:
+            delta[after_id] += us
     moved = {person: change for person, change in delta.items() if change}
     before = {person: sum(state.held_us.get(person, 0) for state in outcome.before.values()) for person in moved}
     order = sorted(moved, key=lambda person: (-abs(moved[person]), person or 0))[:LISTED]

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from engine.errors import Conflict
 from engine.review import people
-from engine.review.decision import Cover, Decision
+from engine.review.decision import Cover, Decision, made_cover
 from engine.review.draft import Draft, Entry, Plan
 from engine.review.faces import Look, RunFaces, looks_of
 from engine.review.fold import Piece, alike
@@ -41,7 +42,7 @@ class Outcome:
     before: dict[int, EpisodeState]
     after: dict[int, EpisodeState]
     covers: dict[int, list[Cover]]
-    anchors: list[anchored.Packed] = field(default_factory=list)
+    anchors: list[anchored.Pack] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
@@ -53,9 +54,12 @@ class Outcome:
         """(before, after) for every stretch whose label, lock or cluster differs."""
         found = []
         for episode_id, state in self.after.items():
-            before = self.before[episode_id].pieces
-            for track in state.moved:
-                found += _differing(before[track], state.pieces[track])
+            before = map(self.before[episode_id].pieces.__getitem__, state.moved)
+            for old, new in zip(before, map(state.pieces.__getitem__, state.moved), strict=True):
+                if len(old) > 1 or len(new) > 1:
+                    found += _differing(old, new)
+                elif _label(old[0]) != _label(new[0]):  # nearly every track: nothing cuts it
+                    found.append((old[0], new[0]))
         return found
 
 
@@ -233,14 +237,13 @@ class Desk:
                 self._behind.setdefault(episode, []).extend(everywhere)
             self._keep(outcome.after)
 
-    def _anchors(self, decision: Decision, draft: Draft) -> anchored.Packed:
+    def _anchors(self, decision: Decision, draft: Draft) -> anchored.Pack | None:
         """What a draft is about, remembered without naming tracks."""
         if not draft.targets or draft.episode_id is None:
-            return {}
-        faces = self.faces(self.state(draft.episode_id).run_id)
+            return None
+        paths = self.faces(self.state(draft.episode_id).run_id).paths(draft.targets)
         _, starts, ends, parts = zip(*draft.targets, strict=True)
-        rows, count = faces.sampled(draft.targets)
-        return anchored.pack(decision.decision_id, draft.episode_id, parts, starts, ends, count, faces.t_us[rows], faces.boxes[rows])
+        return anchored.pack(decision.decision_id, draft.episode_id, range(len(paths)), parts, starts, ends, paths)
 
 
 def _decision(draft: Draft, decision_id: int, batch: int, actor: str, reason: str | None, new: dict[Any, int] | None = None) -> Decision:
@@ -281,13 +284,14 @@ def _entry(transaction: Transaction, entry: Entry, decision: Decision) -> dict[s
 def covers_of_draft(decision_id: int, draft: Draft) -> list[Cover]:
     """What a draft covers in the run it was made on: exactly its targets."""
     level = str(draft.level)
-    return [Cover(decision_id, number, part, track_id, start, end, level) for number, (track_id, start, end, part) in enumerate(draft.targets)]
+    if not draft.targets:
+        return []
+    tracks, starts, ends, parts = zip(*draft.targets, strict=True)
+    return list(map(made_cover, zip(repeat(decision_id), range(len(tracks)), parts, tracks, starts, ends, repeat(level))))
 
 
 def _differing(before: tuple[Piece, ...], after: tuple[Piece, ...]) -> list[tuple[Piece, Piece]]:
     """Stretches of a track, cut at the bounds of both sides, whose label, lock or cluster differs."""
-    if len(before) == len(after) == 1:  # nearly every track: nothing cuts it
-        return [(before[0], after[0])] if _label(before[0]) != _label(after[0]) else []
     found = []
     for old in before:
         for new in after:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.review import anchors
 from engine.review.draft import Target
 from engine.vision.boxes import boxes_of
+from store import anchored
 
 TIME_BITS = 42
 """Enough for 50 days of microseconds."""
@@ -42,6 +43,8 @@ class RunFaces:
     key: NDArray[np.int64]
     t_us: NDArray[np.int64]
     boxes: NDArray[np.float32]
+    _written: dict[int, anchored.Path] = field(default_factory=dict, compare=False, repr=False)
+    """Paths of whole tracks that were asked for already, by place."""
 
     @classmethod
     def of(cls, table: pa.Table) -> RunFaces:
@@ -76,11 +79,30 @@ class RunFaces:
         track = self.key >> TIME_BITS
         return np.flatnonzero(anchors.sample(track, self.t_us, self.boxes)), np.searchsorted(track, np.arange(len(self.tracks) + 1))
 
+    def paths(self, targets: Sequence[Target]) -> list[anchored.Path]:
+        """What some targets are remembered by."""
+        at, first, count = self._asked(targets)
+        if not self._whole(at, first, count):
+            return self._paths(targets)
+        places = at.tolist()
+        new = [(place, target) for place, target in zip(places, targets, strict=True) if place not in self._written]
+        self._written.update(zip((place for place, _ in new), self._paths([target for _, target in new]), strict=True))
+        return list(map(self._written.__getitem__, places))
+
+    def _paths(self, targets: Sequence[Target]) -> list[anchored.Path]:
+        rows, count = self.sampled(targets)
+        return anchored.paths(count, self.t_us[rows], self.boxes[rows])
+
+    def _whole(self, at: NDArray[np.int64], first: NDArray[np.int64], count: NDArray[np.int64]) -> bool:
+        """Whether targets, as `_asked` has them, show all faces of their tracks."""
+        begins = self._sampled[1]
+        return bool((count > 0).all() and (begins[at] == first).all() and (begins[at + 1] == first + count).all())
+
     def sampled(self, targets: Sequence[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(rows, count) the faces some targets are remembered by (see `anchors.sample`), target by target in time order, and how many of each."""
         at, first, count = self._asked(targets)
-        kept, begins = self._sampled
-        if (count > 0).all() and (begins[at] == first).all() and (begins[at + 1] == first + count).all():  # whole tracks
+        if self._whole(at, first, count):
+            kept = self._sampled[0]
             low = np.searchsorted(kept, first)
             kept_of_each = np.searchsorted(kept, first + count) - low
             return kept[_ranges(low, kept_of_each)], kept_of_each

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from engine.review.decision import LABELS, Cover, Decision, strength
@@ -174,7 +175,7 @@ def fold_tracks(
 ) -> Iterator[tuple[int, tuple[Piece, ...]]]:
     """(track, pieces) of some tracks, as `fold_track` gives them; those that share a trail are judged together."""
     judged: dict[tuple[Trail, int | None], tuple[Verdict, int]] = {}
-    make = Piece._make
+    make = partial(tuple.__new__, Piece)  # Piece._make in half the time
     for track_id in wanted:
         track, trail = tracks[track_id], trails.get(track_id, FRESH)
         if trail is None:
