@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from engine.operations import policy
 from engine.operations.registry import Context, Params, Result
 from engine.review.draft import Plan
-from engine.review.fold import Piece
 
 if TYPE_CHECKING:
     from engine.review.desk import Outcome
-
-_who = itemgetter(Piece._fields.index("person_id"), Piece._fields.index("excluded"))
 
 LISTED = 20
 """People whose seconds an answer lists, those that change most."""
@@ -93,26 +88,20 @@ def _answer(context: Context, plan: Plan, outcome: Outcome, *, dry_run: bool) ->
         episodes=sorted(outcome.after),
         tracks=len({piece.track_id for piece, _ in pairs}),
         seconds=round(sum(piece.end_us - piece.start_us for piece, _ in pairs) / 1e6, 3),
-        people=_people(context, outcome, pairs),
+        people=_people(context, outcome),
         kept=plan.kept,
         notes=plan.notes,
         rev=plan.rev if dry_run else max(ids, default=plan.rev),
     )
 
 
-def _people(context: Context, outcome: Outcome, pairs: list[tuple[Piece, Piece]]) -> list[PersonSeconds]:
+def _people(context: Context, outcome: Outcome) -> list[PersonSeconds]:
     """Seconds before and after of those whose labels change."""
-    flow: dict[tuple[Any, ...], int] = defaultdict(int)
-    for old, new in pairs:
-        flow[_who(old), _who(new)] += old.end_us - old.start_us
-    delta: dict[int | None, int] = defaultdict(int)
-    for ((before_id, none), (after_id, nobody)), us in flow.items():
-        if not none:
-            delta[before_id] -= us
-        if not nobody:
-            delta[after_id] += us
-    moved = {person: change for person, change in delta.items() if change}
-    before = {person: sum(state.held_us.get(person, 0) for state in outcome.before.values()) for person in moved}
+    before, after = (
+        {person: sum(state.held_us.get(person, 0) for state in states.values()) for person in outcome.holders()}
+        for states in (outcome.before, outcome.after)
+    )
+    moved = {person: after[person] - us for person, us in before.items() if after[person] != us}
     order = sorted(moved, key=lambda person: (-abs(moved[person]), person or 0))[:LISTED]
     called = context.engine.review.called
-    return [PersonSeconds(person_id=one, name=called(one), before_s=before[one] / 1e6, after_s=(before[one] + moved[one]) / 1e6) for one in order]
+    return [PersonSeconds(person_id=one, name=called(one), before_s=before[one] / 1e6, after_s=after[one] / 1e6) for one in order]

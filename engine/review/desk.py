@@ -50,6 +50,10 @@ class Outcome:
         ledger = [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions]
         return {"decisions": ledger, "anchors": anchored.joined(self.anchors), **({"entries": self.entries} if self.entries else {})}
 
+    def holders(self) -> set[int | None]:
+        """People, and nobody, who have seconds before or after."""
+        return {person for states in (self.before, self.after) for state in states.values() for person in state.held_us}
+
     def changed(self) -> list[tuple[Piece, Piece]]:
         """(before, after) for every stretch whose label, lock or cluster differs."""
         found = []
@@ -219,10 +223,13 @@ class Desk:
         """Bring the labels in the store from one state to the next: changed where they are, unless pieces begin or end elsewhere now."""
         old, new = before.columns(state.moved), state.columns(state.moved)
         staying: Sequence[int] = state.moved
-        if any(old[name] != new[name] for name in ("start_us", "end_us", "rejected")):
+        one_for_all = len(set(new["rejected"])) == 1
+        if any(old[name] != new[name] for name in ("start_us", "end_us")) or (old["rejected"] != new["rejected"] and not one_for_all):
             staying = [track for track in state.moved if alike(before.pieces[track], state.pieces[track])]
             old, new = before.columns(staying), state.columns(staying)
         changed = {name: new[name] for name in decisions.LABEL if old[name] != new[name]}
+        if old["rejected"] != new["rejected"]:
+            changed["rejected"] = ([*sorted(new["rejected"][0])],) * len(new["rejected"])
         decisions.change_labels(transaction, state.run_id, new["track_id"], new["start_us"], changed)
         if cut := sorted(set(state.moved).difference(staying)):
             decisions.replace_labels(transaction, state.run_id, cut, state.rows(cut))

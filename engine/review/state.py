@@ -96,8 +96,8 @@ class EpisodeState:
                 pieces[track] = after
                 moved.append(track)
         moved.sort()
-        _hold(held, chain.from_iterable(map(self.pieces.__getitem__, moved)), -1)
-        _hold(held, chain.from_iterable(map(pieces.__getitem__, moved)), 1)
+        _hold(held, map(self.pieces.__getitem__, moved), -1)
+        _hold(held, map(pieces.__getitem__, moved), 1)
         rev = max((piece.rev for track in moved for piece in pieces[track]), default=0)
         return replace(
             self,
@@ -183,8 +183,7 @@ def build(
     follow(trails, tracks, chain.from_iterable(covers.values()), mine)
     pieces = dict(fold_tracks(sorted(tracks), tracks, covers, trails, rules))
     held: dict[int | None, int] = {}
-    for found in pieces.values():
-        _hold(held, found, 1)
+    _hold(held, pieces.values(), 1)
     rev = max((piece.rev for found in pieces.values() for piece in found), default=0)
     return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, trails, rules, pieces, held, rev)
 
@@ -197,11 +196,15 @@ def _with_spread(spread: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover
     return {**spread, **{one: (*spread.get(one, ()), *mine) for one, mine in fresh.items()}}
 
 
-def _hold(held: dict[int | None, int], pieces: Iterable[Piece], sign: int) -> None:
-    """Add the microseconds of pieces to those of their people, or take them away."""
-    for piece in pieces:
-        if not piece.excluded:
-            held[piece.person_id] = held.get(piece.person_id, 0) + sign * (piece.end_us - piece.start_us)
+def _hold(held: dict[int | None, int], tracks: Iterable[tuple[Piece, ...]], sign: int) -> None:
+    """Add the microseconds of the pieces of tracks to those of their people, or take them away."""
+    sums: dict[int | None, int] = defaultdict(int)
+    for pieces in tracks:
+        for piece in pieces:
+            if not piece.excluded:
+                sums[piece.person_id] += piece.end_us - piece.start_us
+    for person, us in sums.items():
+        held[person] = held.get(person, 0) + sign * us
 
 
 def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
