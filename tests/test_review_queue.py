@@ -10,7 +10,7 @@ import pytest
 
 from engine.config import IdentitySettings
 from engine.identity.similarity import evidence
-from engine.review.queue import FACES, Sheet, Unit, sheets, units
+from engine.review.queue import FACES, Sheet, Unit, pays, sheets, units
 from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Ground, Standing, grouped, refit
 from engine.tables import MEMBERSHIP
 from tests.benchmarks.episodes import make
@@ -76,12 +76,12 @@ def test_what_was_rejected_is_never_proposed_again(made: World) -> None:
 
 def test_everything_open_is_asked_once_and_nothing_that_was_looked_at(made: World) -> None:
     ground, standing = divided(made)
-    pages = list(sheets(asked(ground, standing)))
+    pages = list(sheets(asked(ground, standing), pays(standing)))
     rows = np.concatenate([unit.rows for page in pages for unit in page.units])
     assert sorted(rows.tolist()) == np.flatnonzero(standing.how == MACHINE).tolist()
     for page in pages:
         assert sum(len(unit.shown) for unit in page.units) <= FACES
-        assert len({unit.proposed < 0 for unit in page.units}) == 1, "a sheet has one plain answer"
+        assert len(page.units) == 1 or not any(unit.alone for unit in page.units), "what has no proposal stands alone"
 
 
 def test_tracks_taken_out_of_a_cluster_are_asked_for_themselves(made: World) -> None:
@@ -147,12 +147,19 @@ def unit(gain: float, extra: float, faces: int = 1, proposed: int = 0) -> Unit:
 
 def test_sheets_take_what_is_worth_most_for_an_action() -> None:
     best, dear, small = unit(30, 0.1), unit(31, 3.0), unit(0.5, 0.9)
-    first = next(sheets([small, dear, best]))
-    assert first.units[0] is best and all(one is not small for one in first.units)
-    strictly = next(sheets([small, dear, best], key=lambda one: one.seconds))
+    first = next(sheets([small, dear, best], 10))
+    assert first.units == (best, dear), "seconds that pay for an answer of their own are taken along"
+    assert next(sheets([small, dear, best], 20)).units == (best,)
+    strictly = next(sheets([small, dear, best], 10, key=lambda one: one.seconds))
     assert strictly.units == (dear, best, small), "an order of its own is kept as it is"
-    assert next(sheets([unit(1, 0, faces=20), unit(5, 0, faces=20)])).units[0].gain_s == 5
+    assert next(sheets([unit(1, 0, faces=20), unit(5, 0, faces=20)], 1)).units[0].gain_s == 5
     assert Sheet((best,), 30, 1.5).worth == 20
+
+
+def test_people_and_nobodies_share_a_sheet_and_open_questions_stand_alone() -> None:
+    somebody, nobody = unit(9, 0.1), unit(8, 0.1, proposed=NOBODY)
+    who, two = replace(unit(100, 0.0), kind="name"), replace(unit(2, 1.0), kind="mixed")
+    assert [page.units for page in sheets([two, nobody, who, somebody], 1)] == [(who,), (somebody, nobody), (two,)]
 
 
 def test_leftovers_at_one_place_are_asked_together_but_not_people_seen_together() -> None:
@@ -188,7 +195,7 @@ def test_a_review_in_our_order_needs_fewer_actions_than_by_chance() -> None:
         for _ in range(200):
             if desk.correct()[0] >= target:
                 return desk.actions
-            desk.answer(next(sheets(desk.units(), key)))  # type: ignore[arg-type]
+            desk.answer(next(sheets(desk.units(), pays(desk.standing()), key)))  # type: ignore[arg-type]
         raise AssertionError("the review does not end")
 
     rng = np.random.default_rng(1)

@@ -11,25 +11,26 @@ Unit = dict[str, Any]
 """What is answered as one: a cluster or a track, whom it is proposed to be, the faces that stand for it."""
 
 
+NOBODY = "nobody in particular"
+
+
 def question(units: list[Unit], unit: Unit) -> str:
     """What is asked, in words."""
     if len(units) > 1:
         return "Is everybody here who the caption says?"
-    proposed = clean(unit["proposed"]["person"]) if unit["proposed"] else None
     if unit["kind"] == "mixed":
         return "Is this one person all the time?"
+    if unit["proposed"] is None:
+        return "Who is this?"
     if unit["kind"] == "disagreement":
-        return f"Labelled {clean(unit['label'])}: is that right?"
-    return f"Is this {proposed}?" if proposed else "Who is this?"
+        return f"Labelled {clean(unit['label'])}: is it {proposal(unit)} instead?"
+    return f"Is this {proposal(unit)}?"
 
 
-def labelled(unit: Unit, tracks: dict[str, dict[str, Any]]) -> tuple[str, str] | None:
-    """Of a label the machine disagrees with: whose it is (id and name), so that it can be said to be right; None when nobody is named."""
-    if unit["kind"] != "disagreement":
-        return None
-    track = tracks.get(unit["shown"][0], {"pieces": ()})
-    found = next((row for row in track["pieces"] if row["person"] == unit["label"] and row["person_id"] is not None), None)
-    return (str(found["person_id"]), found["person"]) if found else None
+def proposal(unit: Unit) -> str:
+    """Whom a yes says it is."""
+    proposed = unit["proposed"]
+    return "who?" if proposed is None else NOBODY if proposed["person_id"] is None else clean(proposed["person"])
 
 
 def piece(track: dict[str, Any], ref: str) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from textual.containers import Horizontal, Vertical
 
 from app import facing, verbs
 from app.facing import Target
-from app.keys import Action
 from app.latest import latest
 from app.link import News
 from app.paint import BAR, Line, clean, clock, fit, meter, percent, right, runs, span, spread, wrap
 from app.pictures import read
-from app.screens.asking import Unit, labelled, piece, question, with_box
+from app.screens.asking import NOBODY, Unit, piece, proposal, question, with_box
 from app.screens.base import Place, bindings
 from app.widgets.faces import Faces
 from app.widgets.panel import Panel
@@ -26,7 +25,6 @@ AHEAD = 50
 PLAY_WIDTH = 72
 MOST = 64
 MARGIN_US = 300_000
-NOBODY = "unknown"
 
 
 class Review(Place):
@@ -183,8 +181,8 @@ class Review(Place):
     def _caption(self, face: dict[str, Any]) -> list[Line]:
         unit, track = face["unit"], self._tracks.get(face["key"])
         if len(self._units()) > 1:
-            proposed = unit["proposed"]
-            return [[(clean(proposed["person"]) if proposed else "who?", "text" if proposed else "dim")]]
+            known = unit["proposed"] and unit["proposed"]["person_id"] is not None
+            return [[(proposal(unit), "text" if known else "dim")]]
         at = f"{clock(track['start_us'])[:-3]} {span((track['end_us'] - track['start_us']) / 1e6)}" if track else ""
         return [[(at, "dim")]]
 
@@ -214,10 +212,9 @@ class Review(Place):
         if others >= 0.005:
             lines.append([("  ", "text"), (fit("nobody known", room - 6), "dim"), (right(percent(others), 6), "dim")])
         marked = len(self.faces.marked)
-        yes = "yes" if unit["proposed"] else f"yes, it is {clean(unit['label'])}"
-        keys: list[tuple[str, str]] = [("y", yes + (", but not the marked" if marked else ""))] if self.why_not("review.accept") is None else []
+        keys: list[tuple[str, str]] = [("y", "yes" + (", but not the marked" if marked else ""))] if self.why_not("review.accept") is None else []
         keys.append(("a", "somebody else, a new name"))
-        keys.append(("0", f"not {clean(unit['proposed']['person'])}" if unit["proposed"] else "nobody in particular"))
+        keys.append(("0", NOBODY if self.aimed().person_id is None else f"not {proposal(unit)}"))
         if len(self.faces.items) > 1:
             keys.append(("m", f"{marked} of {len(self.faces.items)} marked" if marked else "mark one that is wrong"))
         if unit["kind"] == "mixed":
@@ -255,6 +252,10 @@ class Review(Place):
         unit: Unit = face["unit"] if face else self.item["asked"][0]
         return unit
 
+    def _nobody(self, face: dict[str, Any]) -> bool:
+        proposed = face["unit"]["proposed"]
+        return proposed is not None and proposed["person_id"] is None
+
     def _candidates(self) -> list[dict[str, Any]]:
         unit = self._unit()
         return [row for row in unit["candidates"] if row["person_id"] is not None] if unit else []
@@ -280,12 +281,6 @@ class Review(Place):
         known = {"episode": str(self.item["episode_id"]), "item": self.item["item"], "tracks": target.tracks, "rev": self.item["rev"]}
         return {**known, "cluster_id": unit["cluster_id"] if unit else None, "leave_out": sorted(self.faces.marked)}
 
-    def ready(self, action: Action) -> bool:
-        """A yes to a label waits until it has been read whose label that is."""
-        unit = self._unit() if action.id == "review.accept" else None
-        unread = unit is not None and unit["proposed"] is None and unit["shown"][0] not in self._tracks
-        return super().ready(action) and not unread
-
     def why_not(self, action: str) -> str | None:
         if not action.startswith("review."):
             return None
@@ -294,10 +289,12 @@ class Review(Place):
             return None
         if item is None or unit is None:
             return "The queue is empty: there is nothing to answer."
-        if action == "review.accept" and unit["proposed"] is None and labelled(unit, self._tracks) is None:
+        if action == "review.accept" and unit["proposed"] is None:
             return "Nobody is proposed: answer with a number, or a for somebody else or a new name."
         if action == "review.accept" and len(self.faces.marked) == len(self.faces.items):
             return "All faces are marked as wrong: say who it is (a), or 0."
+        if action == "review.accept" and any(self._nobody(face) for face in self.faces.items if face["key"] in self.faces.marked):
+            return "A marked face is proposed to be nobody: go to it and say who it is first (a number, or a)."
         if action == "review.split" and not self.faces.marked and unit["kind"] != "mixed":
             return "Mark the faces that are somebody else first: m."
         if action == "review.split" and self.faces.marked and unit["cluster_id"] is None:
@@ -341,9 +338,11 @@ class Review(Place):
         assert self.item is not None
         if len(self.item["asked"]) == 1:
             return await self._accept(f"That is {name}.", person=person, create=create)
-        unit, marked = self._unit(), sorted(self.faces.marked)
+        unit = self._unit()
         assert unit is not None
-        whole = Target([ref for ref in unit["shown"] if ref not in marked], cluster_id=unit["cluster_id"], rev=self.item["rev"])
+        kept = [ref for ref in unit["shown"] if ref not in self.faces.marked] or unit["shown"]
+        marked = [ref for ref in unit["shown"] if ref not in kept]
+        whole = Target(kept, cluster_id=unit["cluster_id"], rev=self.item["rev"])
         if marked and unit["cluster_id"] is not None:
             if await facing.split_off(self.rollcall, unit["cluster_id"], marked, self.item["rev"]) is None:
                 return None
@@ -353,10 +352,7 @@ class Review(Place):
     def do_accept(self) -> None:
         unit = self._unit()
         assert unit is not None
-        if unit["proposed"] is None and (kept := labelled(unit, self._tracks)) is not None:
-            self._answer(self._is(*kept))
-            return
-        names = sorted({unit["proposed"]["person"] for unit in self._units()})
+        names = sorted({proposal(unit) for unit in self._units()})
         self._answer(self._accept(f"Yes: {', '.join(names[:3])}{' and others' if len(names) > 3 else ''}."))
 
     def do_candidate(self, number: int) -> None:
@@ -385,7 +381,7 @@ class Review(Place):
         if target.person_id is not None and target.person is not None:
             self._answer(facing.reject(self.rollcall, target, target.person_id, target.person))
         else:
-            self._answer(self._is(NOBODY, "nobody in particular"))
+            self._answer(self._is("unknown", NOBODY))
 
     def do_exclude(self) -> None:
         self._answer(facing.exclude(self.rollcall, self.aimed()))

@@ -42,7 +42,7 @@ class Asked(Result):
     tracks: int = Field(description="Tracks the answer is about.")
     seconds: float
     label: str
-    proposed: Guess | None
+    proposed: Guess | None = Field(description="Who a yes says it is, or nobody in particular (no person_id); null where the question is open.")
     candidates: list[Guess]
     why: str
     badges: list[str]
@@ -159,12 +159,17 @@ def _asked(context: Context, unit: agenda.Unit, state: EpisodeState, names: dict
         "tracks": len({piece.track_id for piece in unit.pieces}),
         "seconds": unit.seconds,
         "label": label,
-        "proposed": next((guess for guess in guesses if guess["person_id"] == unit.proposed and unit.proposed is not None), None),
+        "proposed": None if unit.open_question else _proposed(unit, guesses),
         "candidates": guesses,
         "why": _why(label, unit, guesses),
         "badges": _badges(unit, [looks[piece.track_id] for piece in unit.shown]),
         "picture": str(context.engine.media.path(chip)) if chip else None,
     }
+
+
+def _proposed(unit: agenda.Unit, guesses: list[dict[str, Any]]) -> dict[str, Any]:
+    named = next((guess["person"] for guess in guesses if guess["person_id"] == unit.proposed), "unknown")
+    return {"person_id": unit.proposed, "person": named, "probability": unit.probability}
 
 
 def _reference(piece: Piece, whole: bool) -> str:

@@ -23,7 +23,8 @@ HELD = "proposal-"
 
 @dataclass(frozen=True)
 class Unit:
-    """What is answered as one: its pieces (those whose faces are shown first), the person proposed, how probable, and the other candidates."""
+    """What is answered as one: its pieces (those whose faces are shown first), the person proposed (None: nobody in particular, or nothing where the
+    question is open), how probable, and the other candidates."""
 
     kind: str
     pieces: tuple[Piece, ...]
@@ -32,6 +33,11 @@ class Unit:
     proposed: int | None
     probability: float
     candidates: tuple[dict[str, Any], ...]
+
+    @property
+    def open_question(self) -> bool:
+        """Whether nothing is proposed that could be said yes to."""
+        return self.proposed is None and self.kind in ("name", "mixed")
 
     @cached_property
     def seconds(self) -> float:

@@ -41,15 +41,19 @@ def accept(
     What was shown was looked at, track by track; the rest of a cluster follows it as a cluster.
 
     Raises:
-        BadInput: nobody is proposed and nobody is named; or a track left out is not of the item.
+        BadInput: nothing is proposed and nobody is named; or a track left out is not of the item, or is only proposed to be nobody in particular, so
+            that nothing is known of who it is.
     """
     spans = {span for one in left_out for span in _spans(item, one)}
     plan = Plan(rev=max(piece.rev for unit in item.units for piece in unit.pieces))
     who: int | None = None
     for number, unit in enumerate(item.units):
         kept, out = without(unit, spans)
-        if person is None and unit.proposed is None:
+        if person is None and unit.open_question:
             raise BadInput(f"Nobody is proposed for {unit.seconds:.0f} s of this item.", "Say who it is with --person, or skip it.")
+        if person is None and unit.proposed is None and out:
+            what = f"Track {out[0].track_id} is proposed to be nobody in particular: leaving it out does not tell who it is."
+            raise BadInput(what, f"`rollcall track assign {out[0].track_id} --person NAME`, then take the item anew.")
         if person is None:
             who = unit.proposed
         elif number == 0:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.config import Settings, build
 from engine.identity.similarity import evidence
 from engine.models.base import Calibration
-from engine.review.queue import Sheet, Unit, sheets, units
+from engine.review.queue import Sheet, Unit, pays, sheets, units
 from engine.review.refit import ITSELF, MACHINE, NOBODY, WITH_CLUSTER, Belief, Ground, Standing, grouped, refit
 from engine.tables import Episode
 
@@ -66,7 +66,7 @@ def ask(
     split = np.bincount(standing.track, minlength=episode.tracks.num_rows) > 1
     mixed = episode.tracks["mixed"].to_numpy(zero_copy_only=False)[standing.track] & ~split[standing.track]
     found_units = [unit for unit in units(standing, belief, mixed) if not _set_aside(unit, people, set(task["archived"]))]
-    pages = [sheet for sheet, _ in zip(sheets(found_units), range(KEPT), strict=False)]
+    pages = [sheet for sheet, _ in zip(sheets(found_units, pays(standing)), range(KEPT), strict=False)]
     items = [_item(page, standing, belief, rows, people) for page in pages]
     return _suggestions(standing, belief, rows, people), items
 
@@ -135,7 +135,7 @@ def _item(sheet: Sheet, standing: Standing, belief: Belief, rows: NDArray[np.int
                 "rows": rows[unit.rows].tolist(),
                 "shown": rows[unit.shown].tolist(),
                 "whole_cluster": bool(unit.open),
-                "proposed": people[unit.proposed] if unit.proposed >= 0 else None,
+                "proposed": people[unit.proposed] if unit.proposed >= 0 and unit.kind != "name" else None,
                 "probability": unit.chance,
                 "seconds": unit.seconds,
                 "candidates": _candidates(unit, standing, belief, people),
@@ -153,7 +153,10 @@ def _kind(unit: Unit, standing: Standing, people: list[int]) -> str:
 
 
 def _candidates(unit: Unit, standing: Standing, belief: Belief, people: list[int]) -> list[dict[str, Any]]:
-    """The likeliest people, most probable first, and nobody known."""
+    """The likeliest people, most probable first, nobody known, and whoever it is labelled as."""
     chance = belief.cluster[unit.cluster] if unit.open else belief.target[unit.rows[0]]
-    order = [int(place) for place in np.argsort(-chance, kind="stable")[:6] if chance[place] >= 0.01]
+    label = int(standing.person[unit.rows[0]])
+    order = [int(place) for place in np.argsort(-chance, kind="stable")[:6] if chance[place] >= 0.01 and place != label]
+    if label >= 0:
+        order.insert(sum(chance[place] > chance[label] for place in order), label)
     return [{"person_id": people[place] if place < len(people) else None, "probability": float(chance[place])} for place in order]

@@ -1,8 +1,8 @@
 """What to ask next: sheets ordered by the seconds of error an answer is expected to remove, for each action it takes.
 
-A sheet is one thing to look at, at most 24 faces, with one plain answer: everybody is who is proposed, or nobody who is asked for. What has to be
-answered otherwise costs one more action each. A large cluster fills a sheet by itself ("who is this?"); small clusters and doubtful tracks share
-one, most worth together first. Whatever somebody looked at is not asked again.
+A sheet is one thing to look at, at most 24 faces, with one plain answer: everybody is who is proposed, somebody by name or nobody in particular.
+What has to be answered otherwise costs one more action each. Where nothing is likely enough to be proposed ("who is this?"), and where a track looks
+like two people, the question stands alone; the others share sheets, most worth first. Whatever somebody looked at is not asked again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from engine.review.refit import ITSELF, NOBODY, Belief, Standing
 FACES = 24
 """Most faces a sheet shows."""
 
-LIKELY = 0.5
-"""A proposal at least this probable is a suggestion; below, the question is open."""
+LIKELY = 0.3
+"""A proposal at least this probable is made; below, the question is open."""
+
+PAYS = 6e-4
+"""Share of all seconds that an answer otherwise has to settle to be worth its action: what settles less is left out of a sheet, unless the sheet
+settles even less for an action. About what an action settles at the end of a review."""
 
 MIXED_SHARE = 0.4
 """Share of a track with two people in it that is expected to carry the wrong label."""
@@ -38,8 +42,8 @@ Kind = Literal["name", "confirm", "suggestion", "mixed"]
 class Unit:
     """What is answered as one: a cluster about which nothing was decided, or a track nobody looked at in one that was decided.
 
-    rows: its targets; shown: those whose faces are shown. proposed: the person, or NOBODY. chance: that this is right. gain_s: seconds of error
-    the answer removes. extra: expected actions beside the sheet's own. confidence: that the labels in force are right, by seconds.
+    rows: its targets; shown: those whose faces are shown. proposed: the likeliest person, or NOBODY. chance: that this is right. gain_s: seconds of
+    error the answer removes. extra: expected actions beside the sheet's own. confidence: that the labels in force are right, by seconds.
     """
 
     cluster: int
@@ -55,14 +59,19 @@ class Unit:
     open: bool
 
     @property
+    def alone(self) -> bool:
+        """Whether it is a question of its own: it has no proposal to say yes to, or may be two people."""
+        return self.kind in ("name", "mixed")
+
+    @property
     def worth(self) -> float:
         """Seconds removed for an action, a sheet's own action shared by the faces on it."""
-        return self.gain_s / (self.extra + len(self.shown) / FACES)
+        return self.gain_s / (self.extra + (1 if self.alone else len(self.shown) / FACES))
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One thing to ask: everything on it is proposed to be somebody known, each their own, or everything nobody.
+    """One thing to ask: everything on it is as proposed, each its own person or nobody; or it is one open question.
 
     at_risk_s: seconds of error the answer is expected to remove. actions: expected cost.
     """
@@ -100,22 +109,37 @@ def errors(standing: Standing, belief: Belief) -> NDArray[np.float64]:
     return np.where(standing.how == ITSELF, 0, 1 - right)
 
 
-def sheets(found: list[Unit], key: Callable[[Unit], float] | None = None) -> Iterator[Sheet]:
-    """Sheets in order. With a `key` (largest first) units are taken strictly in its order; without, by what is most worth together."""
+def sheets(found: list[Unit], pays_s: float, key: Callable[[Unit], float] | None = None) -> Iterator[Sheet]:
+    """Sheets in order. With a `key` (largest first) units are taken strictly in its order; without, by what is most worth together.
+
+    Args:
+        pays_s: seconds an answer otherwise has to settle, `pays`.
+    """
     rest = sorted(found, key=lambda unit: -(key(unit) if key else unit.worth))
     while rest:
-        page = _fill(rest, key is None)
-        yield page
-        taken = {id(unit) for unit in page.units}
+        page = _fill(rest, pays_s, key is None)
+        yield Sheet(tuple(page), sum(unit.gain_s for unit in page), _actions(page))
+        taken = {id(unit) for unit in page}
         rest = [unit for unit in rest if id(unit) not in taken]
 
 
-def _fill(ordered: list[Unit], choosy: bool) -> Sheet:
-    """The first units in order that fit on a sheet; of those, where allowed, only what does not make it worth less."""
+def pays(standing: Standing) -> float:
+    """Seconds an answer otherwise has to settle to be worth its action."""
+    return PAYS * float(standing.seconds.sum())
+
+
+def _actions(page: list[Unit]) -> float:
+    return 1 + sum(unit.extra for unit in page)
+
+
+def _fill(ordered: list[Unit], pays_s: float, choosy: bool) -> list[Unit]:
+    """The first units in order that fit on a sheet; of those, where allowed, only what pays or makes the sheet worth more."""
+    if ordered[0].alone:
+        return ordered[:1]
     page: list[Unit] = []
     faces = 0
     for unit in ordered:
-        if (unit.proposed < 0) != (ordered[0].proposed < 0):
+        if unit.alone:
             continue
         if faces + len(unit.shown) <= FACES:
             page.append(unit)
@@ -125,12 +149,12 @@ def _fill(ordered: list[Unit], choosy: bool) -> Sheet:
         if faces == FACES:
             break
     while choosy:
-        ratio = sum(unit.gain_s for unit in page) / (1 + sum(unit.extra for unit in page))
-        kept = [unit for unit in page if unit.gain_s > ratio * unit.extra] or page[:1]
+        least = min(sum(unit.gain_s for unit in page) / _actions(page), pays_s)
+        kept = [unit for unit in page if unit.gain_s > least * unit.extra] or page[:1]
         if len(kept) == len(page):
             break
         page = kept
-    return Sheet(tuple(page), sum(unit.gain_s for unit in page), 1 + sum(unit.extra for unit in page))
+    return page
 
 
 def _open(standing: Standing, apart: NDArray[np.bool_]) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -159,9 +183,8 @@ def _cluster(
     proposed = best if best < standing.people else NOBODY
     labels = standing.person[rows]
     kind: Kind = "confirm" if (labels >= 0).any() else "suggestion" if chance >= LIKELY else "name"
-    return Unit(
-        cluster, rows, rows[faces], proposed, chance, gain, 1 - chance + float(stray[seen].sum()), float(seconds.sum()), confidence, kind, open=True
-    )
+    extra = float(stray[seen].sum()) + (0 if kind == "name" else 1 - chance)
+    return Unit(cluster, rows, rows[faces], proposed, chance, gain, extra, float(seconds.sum()), confidence, kind, open=True)
 
 
 def _worth_showing(seconds: NDArray[np.float64], stray: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -190,10 +213,10 @@ def _tracks(
     chance, seconds, wrong = chances[np.arange(len(rows)), best], standing.seconds[rows], error[rows]
     two = mixed[rows]
     gain = np.where(two, np.maximum(seconds * wrong, MIXED_SHARE * seconds), seconds * wrong)
-    extra = np.where(two, 1.0, 1 - chance)
     proposed = np.where(best < standing.people, best, NOBODY)
     named = standing.person[rows] >= 0
     kind = np.where(two, "mixed", np.where(~single | named, "confirm", np.where(chance >= LIKELY, "suggestion", "name")))
+    extra = np.where(two, 1.0, np.where(kind == "name", 0.0, 1 - chance))
     columns = (standing.cluster[rows], proposed, chance, gain, extra, seconds, 1 - wrong, kind, single & ~two)
     return [
         Unit(cluster, rows[k : k + 1], rows[k : k + 1], who, sure, worth, more, length, right, what, free)

@@ -28,7 +28,7 @@ from engine.identity.cluster import cluster
 from engine.identity.gallery import Gallery, match
 from engine.identity.persons import UNIDENTIFIED, decide
 from engine.identity.similarity import evidence
-from engine.review.queue import sheets
+from engine.review.queue import pays, sheets
 from engine.tables import Episode
 from engine.totals import intervals
 from engine.totals.labels import DECIDED, Labels, identity
@@ -120,7 +120,7 @@ def made_rows(seed: int) -> list[Row]:
 def _answer(desk: Desk, actions: int) -> None:
     stop = desk.actions + actions
     while desk.actions < stop:
-        page = next(sheets(desk.units()), None)
+        page = next(sheets(desk.units(), pays(desk.standing())), None)
         if page is None:
             return
         desk.answer(page)

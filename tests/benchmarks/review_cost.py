@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.config import IdentitySettings
-from engine.review.queue import FACES, Sheet, Unit, sheets
+from engine.review.queue import FACES, Sheet, Unit, pays, sheets
 from tests.benchmarks.episodes import make
 from tests.benchmarks.recipe import Recipe
 from tests.benchmarks.reviewer import Desk
@@ -68,15 +68,16 @@ def keys(rng: np.random.Generator) -> dict[str, Callable[[Unit], float]]:
 def asked(desk: Desk, order: str, key: Callable[[Unit], float] | None) -> Iterator[Sheet]:
     """The sheets an order shows, each after the one before was answered."""
     together = key is None or order.endswith("sheets")
+    pays_s = pays(desk.standing())
     found = desk.units(together)
     while found:
         if key is None:
-            yield next(sheets(found))
+            yield next(sheets(found, pays_s))
         else:
             # Whom nobody was asked about comes before a second look at what is decided, but for who looks at doubt alone.
             undecided = [unit for unit in found if unit.open or order.startswith("least")] or found
             if together:
-                yield next(sheets(undecided, key))
+                yield next(sheets(undecided, pays_s, key))
             else:
                 chosen = max(undecided, key=key)
                 yield Sheet((chosen,), chosen.gain_s, 1 + chosen.extra)
@@ -88,7 +89,7 @@ def asked(desk: Desk, order: str, key: Callable[[Unit], float] | None) -> Iterat
         if not together:
             person = desk.person[chosen.rows[0]]
             alike = [unit for unit in found if unit.open and unit.proposed == person >= 0 and unit.chance >= SURE]
-            page = next(sheets(alike, lambda unit: unit.chance), None)
+            page = next(sheets(alike, pays_s, lambda unit: unit.chance), None)
             if page is not None and len(page.units) > 1:
                 yield page
                 found = desk.units(together)

@@ -1,0 +1,80 @@
+"""A yes to a sheet of the queue: everything on it is as proposed, somebody by name or nobody in particular."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import BadInput
+from tests.desk import Bench, Seen
+
+PAT = "person:pat"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path / "home")
+    yield made
+    made.close()
+
+
+def asked(bench: Bench, episode: int, units: list[tuple[str, int | None, list[int]]]) -> str:
+    """The queue asks about tracks as the settler would have written it: kind, whom it proposes, positions of the tracks."""
+    labels = bench.labels(episode)
+    parts: list[dict[str, Any]] = []
+    for kind, proposed, numbers in units:
+        spans = [[bench.track(episode, number), *(round(t * 1e6) for t in labels[number][1:3])] for number in numbers]
+        part = {"kind": kind, "targets": spans, "shown": spans, "whole_cluster": False, "proposed": proposed, "probability": 0.7}
+        parts.append({**part, "candidates": [{"person_id": proposed, "probability": 0.7}]})
+    run_id = bench.cluster(episode, 0) // 100_000
+    with bench.engine.database.write() as transaction:
+        item = json.dumps({"id": "abc", "units": parts})
+        transaction.insert("queue_item", run_id=run_id, episode_id=episode, rank=0, at_risk_s=5.0, item=item)
+    return "abc"
+
+
+@pytest.fixture
+def episode(bench: Bench) -> int:
+    number = bench.episode()
+    bench.run(number, [Seen(0, 10, 0), Seen(20, 30, 1), Seen(40, 45, 2)])
+    return number
+
+
+def test_a_yes_names_who_is_proposed_and_settles_who_is_nobody(bench: Bench, episode: int) -> None:
+    ana = bench.person("Ana")
+    item = asked(bench, episode, [("suggestion", ana, [0]), ("suggestion", None, [1, 2])])
+    (shown,) = bench.call(PAT, "queue_list", episode=str(episode))["rows"]
+    assert [part["proposed"]["person_id"] for part in shown["asked"]] == [ana, None]
+    done = bench.call(PAT, "queue_accept", item=item)
+    assert bench.who(episode) == ["Ana", None, None] and done["tracks"] == 3
+    assert bench.call(PAT, "queue_list", episode=str(episode))["rows"] == [], "who was said to be nobody is not asked about again"
+    bench.call(PAT, "decision_undo", batch=done["batch"])
+    assert bench.who(episode) == [None, None, None]
+    assert len(bench.call(PAT, "queue_list", episode=str(episode))["rows"]) == 1
+
+
+def test_left_out_of_nobody_has_to_be_named_first(bench: Bench, episode: int) -> None:
+    ana = bench.person("Ana")
+    item = asked(bench, episode, [("suggestion", ana, [0]), ("suggestion", None, [1, 2])])
+    track = str(bench.track(episode, 1))
+    with pytest.raises(BadInput, match=rf"Track {track} is proposed to be nobody") as refused:
+        bench.call(PAT, "queue_accept", item=item, leave_out=[track])
+    assert f"rollcall track assign {track}" in str(refused.value.hint)
+    assert bench.who(episode) == [None, None, None], "nothing of the sheet was taken"
+    bench.call(PAT, "track_assign", tracks=[track], person="Ana")
+    assert bench.call(PAT, "queue_accept", item=item)["tracks"] == 2
+    assert bench.who(episode) == ["Ana", "Ana", None]
+
+
+def test_an_open_question_has_no_yes(bench: Bench, episode: int) -> None:
+    item = asked(bench, episode, [("name", None, [0])])
+    (shown,) = bench.call(PAT, "queue_list", episode=str(episode))["rows"]
+    assert shown["asked"][0]["proposed"] is None
+    with pytest.raises(BadInput, match="Nobody is proposed"):
+        bench.call(PAT, "queue_accept", item=item)
+    bench.call(PAT, "queue_accept", item=item, person="unknown")
+    assert bench.call(PAT, "queue_list", episode=str(episode))["rows"] == []
