@@ -82,6 +82,10 @@ COLUMNS = (
 _COLUMNS = ", ".join(COLUMNS)
 
 
+CASES = 64
+"""Sets of values that labels changed together are given by letters at most; more are joined."""
+
+
 def append(transaction: Transaction, idem_key: str, rows: Sequence[dict[str, Any]]) -> None:
     """Append decisions, all COLUMNS given."""
     transaction.insert_rows("decision", [{"idem_key": idem_key, **row} for row in rows])
@@ -182,21 +186,42 @@ def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], 
         return
     first, last = min(tracks), max(tracks)
     within = "assignment.run_id = ? AND assignment.track_id BETWEEN ? AND ?"
-    one_for_all = {name: cells[0] for name, cells in columns.items() if cells.count(cells[0]) == len(cells)}
-    same = [f"{name} = ?" for name in one_for_all]
-    if len(same) == len(columns):  # the tracks as bits: nothing is joined
-        bits = bytearray(b"0" * (last - first + 1))
-        for track in tracks:
-            bits[track - first] = ord("1")
-        sql = f"UPDATE assignment SET {', '.join(same)} WHERE {within} AND get_bit(CAST(? AS BIT), CAST(track_id - ? AS INTEGER)) = 1"
-        transaction.execute(sql, [*one_for_all.values(), run_id, first, last, bits.decode(), first])
+    varying = {name: cells for name, cells in columns.items() if cells.count(cells[0]) < len(cells)}
+    cases: dict[tuple[Any, ...], int] = {}
+    of = [cases.setdefault(case, len(cases)) for case in zip(*varying.values(), strict=True)] or [0] * len(tracks)
+    case_of = dict(zip(tracks, of, strict=True))
+    if len(cases) <= CASES and (len(case_of) == len(of) or [case_of[track] for track in tracks] == of):
+        _change_by_case(transaction, [run_id, first, last], case_of, columns, varying, list(cases))
         return
-    own = {"track_id": tracks, "start_us": starts, **{name: cells for name, cells in columns.items() if name not in one_for_all}}
-    changes = ", ".join([*same, *(f"{name} = i.{name}" for name in own if name in columns)])
-    with transaction.incoming(pa.table({name: pa.array(cells, ASSIGNMENT.field(name).type) for name, cells in own.items()})):
+    named = {"track_id": tracks, "start_us": starts, **columns}
+    changes = ", ".join(f"{name} = i.{name}" for name in columns)
+    with transaction.incoming(pa.table({name: pa.array(cells, ASSIGNMENT.field(name).type) for name, cells in named.items()})):
         joined = "assignment.track_id = i.track_id AND assignment.start_us = i.start_us"
-        sql = f"UPDATE assignment SET {changes} FROM incoming i WHERE {within} AND {joined}"
-        transaction.execute(sql, [*one_for_all.values(), run_id, first, last])
+        transaction.execute(f"UPDATE assignment SET {changes} FROM incoming i WHERE {within} AND {joined}", [run_id, first, last])
+
+
+def _change_by_case(
+    transaction: Transaction,
+    span: list[Any],
+    case_of: Mapping[int, int],
+    columns: Mapping[str, Sequence[Any]],
+    varying: Mapping[str, Sequence[Any]],
+    cases: list[tuple[Any, ...]],
+) -> None:
+    """Set columns to the few values they have: a letter for each track of the span says which case it is, and nothing is joined."""
+    first, last = span[1:]
+    letters = bytearray(b"0" * (last - first + 1))
+    for track, case in case_of.items():
+        letters[track - first] = ord("1") + case
+    parameters = [*span, letters.decode()]
+    letter, changes = "substr($4, track_id - $2 + 1, 1)", []
+    values = dict(zip(varying, zip(*cases, strict=True), strict=True))
+    for name, cells in columns.items():
+        parameters.append(list(values[name]) if name in values else cells[0])
+        place = f"${len(parameters)}"
+        changes.append(f"{name} = " + (f"list_extract({place}, ascii({letter}) - {ord('0')})" if name in values else place))
+    where = f"run_id = $1 AND track_id BETWEEN $2 AND $3 AND {letter} <> '0'"
+    transaction.execute(f"UPDATE assignment SET {', '.join(changes)} WHERE {where}", parameters)
 
 
 def replace_labels(transaction: Transaction, run_id: int, track_ids: Sequence[int], rows: pa.Table) -> None:

@@ -21,7 +21,7 @@ from engine.review.faces import RunFaces
 from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People
 from store import anchored, decisions
-from store.database import Database, Transaction
+from store.database import FEW, Database, Transaction
 from store.journal import Journal
 from tests.desk import Bench, Seen
 
@@ -244,6 +244,34 @@ def test_whole_tracks_are_remembered_by_the_same_faces_as_any_stretch() -> None:
         assert sizes_found.tolist() == np.bincount(of[kept], minlength=len(targets)).tolist()
         paths = anchored.paths(sizes_found, faces.t_us[found], faces.boxes[found])
         assert faces.paths(targets) == faces.paths(targets) == paths
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 30])
+def test_labels_are_changed_where_they_lie(bench: Bench, kinds: int) -> None:
+    """Few sets of values and many, all the same and each its own; other tracks keep theirs."""
+    database, run_id = bench.engine.database, 1
+    bench.call(ANA, "track_split", track=str(bench.track(1, 4)), at_s=[10.0])
+    before = database.rows("SELECT * FROM assignment WHERE run_id = ? ORDER BY track_id, start_us", [run_id])
+    chosen = [row for row in before if row["track_id"] % 3 != 2]
+    assert len(chosen) > FEW
+    for part in (chosen, [row for row in chosen if row["track_id"] != bench.track(1, 4)]):
+        cells = {
+            "person_id": [None if at % kinds == 1 else 1 + at % kinds for at in range(len(part))],
+            "method": [f"m{at % kinds}" for at in range(len(part))],
+            "score": [(at % kinds) / 64 for at in range(len(part))],
+            "locked": [at % kinds == 1 for at in range(len(part))],
+            "rejected": [[1, 2]] * len(part),
+        }
+        with database.write() as transaction:
+            decisions.change_labels(transaction, run_id, [row["track_id"] for row in part], [row["start_us"] for row in part], cells)
+        changed = {(row["track_id"], row["start_us"]): {name: cells[name][at] for name in cells} for at, row in enumerate(part)}
+        before = [{**row, **changed.get((row["track_id"], row["start_us"]), {})} for row in before]
+        assert database.rows("SELECT * FROM assignment WHERE run_id = ? ORDER BY track_id, start_us", [run_id]) == before
+
+
+def test_a_case_more_than_letters_is_joined(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "CASES", 3)
+    test_labels_are_changed_where_they_lie(bench, 30)
 
 
 def test_two_faces_in_one_frame_are_found() -> None:
