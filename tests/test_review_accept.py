@@ -78,3 +78,18 @@ def test_an_open_question_has_no_yes(bench: Bench, episode: int) -> None:
         bench.call(PAT, "queue_accept", item=item)
     bench.call(PAT, "queue_accept", item=item, person="unknown")
     assert bench.call(PAT, "queue_list", episode=str(episode))["rows"] == []
+
+
+def test_a_part_is_answered_by_itself_and_the_others_are_still_asked(bench: Bench, episode: int) -> None:
+    ana = bench.person("Ana")
+    item = asked(bench, episode, [("suggestion", ana, [0]), ("suggestion", None, [1, 2])])
+    track = str(bench.track(episode, 2))
+    assert bench.call(PAT, "queue_accept", item=item, parts=[track], person="Ben", create=True)["tracks"] == 2
+    assert bench.who(episode) == [None, "Ben", "Ben"]
+    assert [row["level"] for row in bench.call(PAT, "track_show", track_id=int(track))["pieces"]] == ["track"], "it was looked at"
+    (left,) = bench.call(PAT, "queue_list", episode=str(episode))["rows"]
+    assert [part["shown"] for part in left["asked"]] == [[str(bench.track(episode, 0))]]
+    with pytest.raises(BadInput, match="not in this item"):
+        bench.call(PAT, "queue_accept", item=item, parts=[track])
+    assert bench.call(PAT, "queue_accept", item=item)["tracks"] == 1
+    assert bench.who(episode) == ["Ana", "Ben", "Ben"]

@@ -182,7 +182,7 @@ class Review(Place):
         unit, track = face["unit"], self._tracks.get(face["key"])
         if len(self._units()) > 1:
             known = unit["proposed"] and unit["proposed"]["person_id"] is not None
-            return [[(proposal(unit), "text" if known else "dim")]]
+            return [[(proposal(unit), "text") if known else ("nobody", "dim")]]
         at = f"{clock(track['start_us'])[:-3]} {span((track['end_us'] - track['start_us']) / 1e6)}" if track else ""
         return [[(at, "dim")]]
 

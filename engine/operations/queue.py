@@ -94,9 +94,8 @@ class QueueNext(Result):
 
 @operation("read", "review", params=QueueNextParams, result=QueueNext, key="q")
 def queue_next(context: Context, p: QueueNextParams) -> QueueNext:
-    """Take the next thing to review: faces, who they may be, and why it is asked. Its parts (`asked`) may be different people: answer each with
-    cluster_assign or track_assign, or all at once with queue_accept; put it off with queue_skip. No item, but `pending`: ask again in a few seconds.
-    """
+    """Take the next thing to review: faces, who they may be, and why it is asked. Its parts (`asked`) may be different people: answer with
+    queue_accept, all at once or by `parts`; put it off with queue_skip. No item, but `pending`: ask again in a few seconds."""
     found, episodes, pending = _items(context, p.episode, 1)
     left = max(0, questions.count(context.engine.database, episodes) - 1)
     return QueueNext.model_validate({"item": _shown(context, found)[0] if found else None, "left": left, "pending": pending})
@@ -204,6 +203,9 @@ def _badges(unit: agenda.Unit, shown: list[Look]) -> list[str]:
 class QueueAccept(ChangeSeen):
     item: str = Field(description="Item of the queue.", json_schema_extra={"positional": True})
     leave_out: list[Reference] = Field(default_factory=list, max_length=24, description="Tracks shown that are somebody else.")
+    parts: list[Reference] = Field(
+        default_factory=list, max_length=24, description="Only the parts that show these tracks; the others are still asked. All when not given."
+    )
     person: Reference | None = Field(
         None, description="Who all of it is, by id or name; `unknown` for nobody in particular. Leave it out when it is as proposed."
     )
@@ -212,8 +214,8 @@ class QueueAccept(ChangeSeen):
 
 @operation("write", "review", params=QueueAccept, result=Changed, idempotent=False)
 def queue_accept(context: Context, p: QueueAccept) -> Changed:
-    """Answer an item of the queue at once: each part is as proposed, or all of it is the one `person` named, apart from the tracks left out, which
-    are not."""
+    """Answer an item of the queue at once, or `parts` of it: each part is as proposed, or all of it is the one `person` named, apart from the
+    tracks left out, which are not."""
     engine, actor = context.engine, str(context.actor)
 
     def make() -> Plan:
@@ -222,7 +224,8 @@ def queue_accept(context: Context, p: QueueAccept) -> Changed:
         newest = max(piece.rev for unit in item.units for piece in unit.pieces)
         if p.rev is not None and newest > p.rev:
             raise Conflict(f"Item {p.item} was decided about since.", "Take it anew with `rollcall queue next`.", rev=newest)
-        return answers.accept(engine.review, state, item, actor, p.person, [parse(one) for one in p.leave_out], create=p.create, force=p.force)
+        left_out, parts = ([parse(one) for one in some] for some in (p.leave_out, p.parts))
+        return answers.accept(engine.review, state, item, actor, p.person, left_out, parts, create=p.create, force=p.force)
 
     return change(context, "queue_accept", p, make)
 

@@ -32,11 +32,12 @@ def accept(
     actor: str,
     person: str | None,
     left_out: Sequence[tuple[int, int | None, int | None]],
+    parts: Sequence[tuple[int, int | None, int | None]] = (),
     *,
     create: bool,
     force: bool,
 ) -> Plan:
-    """All of an item is as proposed, or is one person; what is left out is not.
+    """All of an item, or of those parts of it that hold the tracks named by `parts`, is as proposed, or is one person; what is left out is not.
 
     What was shown was looked at, track by track; the rest of a cluster follows it as a cluster.
 
@@ -45,9 +46,11 @@ def accept(
             that nothing is known of who it is.
     """
     spans = {span for one in left_out for span in _spans(item, one)}
-    plan = Plan(rev=max(piece.rev for unit in item.units for piece in unit.pieces))
+    meant = {span for one in parts for span in _spans(item, one)}
+    units = [unit for unit in item.units if not parts or meant & {(piece.track_id, piece.start_us, piece.end_us) for piece in unit.pieces}]
+    plan = Plan(rev=max(piece.rev for unit in units for piece in unit.pieces))
     who: int | None = None
-    for number, unit in enumerate(item.units):
+    for number, unit in enumerate(units):
         kept, out = without(unit, spans)
         if person is None and unit.open_question:
             raise BadInput(f"Nobody is proposed for {unit.seconds:.0f} s of this item.", "Say who it is with --person, or skip it.")
@@ -82,7 +85,7 @@ def _spans(item: Item, parsed: tuple[int, int | None, int | None]) -> list[tuple
         if piece.track_id == track and (start is None or (piece.start_us, piece.end_us) == (start, end))
     ]
     if not found:
-        raise BadInput(f"Track {track} is not in this item.", "Leave out only tracks that it shows.")
+        raise BadInput(f"Track {track} is not in this item.", "Name tracks that it shows.")
     return found
 
 

@@ -25,8 +25,8 @@ TASKS = {
         """Relabel episode {episode}.
 1. totals_show it, and keep the figures.
 2. Take queue_next for this episode. Look at the pictures: are these faces one person, and which of those compared with?
-3. Clear, and its parts (`asked`) are different people: cluster_assign each part that has a cluster_id, track_assign the others. All of it as \
-proposed, or one person (`person`): queue_accept, with `leave_out` for faces that do not belong. \
+3. Clear: queue_accept, as proposed or with `person`, and `leave_out` for faces that do not belong. First for each part (`asked`) that is \
+somebody else than proposed, `parts` naming a track it shows; then for the rest. \
 Each with a one-sentence `reason` and the item's `rev`. Not that person but unclear who: cluster_reject or track_reject. Not a face: track_exclude. \
 Cannot tell: queue_skip. More than one person in a track: track_split where they change.
 4. Go on until queue_next has no item and nothing is `pending`, or what is left holds too few seconds to matter. \

@@ -35,7 +35,7 @@ MOST_ARGUMENTS = 100_000
 
 INSTRUCTIONS = """rollcall knows who was on screen in recorded episodes, and for how long. The machine labelled every face track;
 you settle what it is unsure of. Work the queue: queue_next gives the item that would remove most doubt, with pictures, in parts (`asked`).
-Different people in it: answer each part by cluster_assign (it has a cluster_id) or track_assign. One person, or all as proposed: queue_accept.
+All as proposed, or one person: queue_accept. Parts that are different people: queue_accept for each, `parts` naming a track it shows.
 Say why in `reason`; queue_skip when the pictures do not tell. One answer may settle many tracks.
 A cluster is tracks taken for one person, a track is one face followed through a shot; `ref` names a track or a stretch of one, ID@FROM-TO.
 Names end in their unit: *_s seconds, *_us microseconds; boxes are shares of the frame.
