@@ -37,9 +37,13 @@ CHECKPOINT_AFTER_S = 5.0
 REST_AFTER_S = 60.0
 TIDY_AFTER_S = 20.0
 
-GARBAGE = (50_000, 20, 100)
-"""New objects before the collector looks for cycles among them, and rounds before it looks through the older ones, which would hold up a decision by
-tens of milliseconds: that is left to idle moments."""
+GARBAGE = (1_000_000, 5, 100)
+"""New objects before the collector looks for cycles by itself, and rounds before it looks through the older ones: either would hold up a decision by
+tens of milliseconds, so that it is left to moments when nobody waits."""
+
+BREATH_S = 0.3
+LITTER = 20_000
+"""New objects that are looked through once nothing was asked for so long."""
 
 
 class Server(uvicorn.Server):
@@ -174,6 +178,8 @@ class Daemon:
                 self._last_use = time.monotonic()
                 continue
             idle = time.monotonic() - self._last_use
+            if idle >= BREATH_S and gc.get_count()[0] >= LITTER:
+                gc.collect(1)
             if self._dirty and idle >= CHECKPOINT_AFTER_S:
                 self._dirty = False
                 _collect()

@@ -208,19 +208,14 @@ class Engine:
 
     def embeddings(self, run_id: int, track_ids: list[int]) -> dict[int, NDArray[np.float32]]:
         """Pooled embeddings of some tracks of a run, those that have one; none when the artefact they lie in is gone."""
-        known, vectors = self.embeddings_of(run_id, track_ids)
-        return {track: vectors[row] for row, track in enumerate(track_ids) if known[row]}
-
-    def embeddings_of(self, run_id: int, track_ids: list[int]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """(n,) which of some tracks of a run have an embedding, and (n, dims) with it pooled; none when the artefact they lie in is gone."""
         run = results.run(self.database, run_id)
         key = run["stages"].get("identify", "") if run else ""
         if not key or not self.artefacts.exists("identify", key):
-            return np.zeros(len(track_ids), bool), np.zeros((len(track_ids), 0), np.float32)
+            return {}
         rows = np.array(track_ids, np.int64) - ids.track_id(run_id, 0)
         vectors = self.artefacts.array("identify", key, "pooled", mapped=True)[rows].astype(np.float32, copy=False)
-        known: NDArray[np.bool_] = (vectors != 0).any(axis=1)
-        return known, vectors
+        known = (vectors != 0).any(axis=1)
+        return {track: vectors[row] for row, track in enumerate(track_ids) if known[row]}
 
     async def rest(self, after_s: float) -> None:
         """End worker processes nobody has needed for so long."""

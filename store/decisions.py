@@ -8,22 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from store import anchored
 from store.database import FEW, Database, Reader, Transaction
-
-ANCHOR = pa.schema(
-    [
-        ("decision_id", pa.int64()),
-        ("number", pa.int32()),
-        ("part", pa.int32()),
-        ("episode_id", pa.int64()),
-        ("start_us", pa.int64()),
-        ("end_us", pa.int64()),
-        ("t_us", pa.list_(pa.int64())),
-        ("boxes", pa.list_(pa.float32())),  # x1 y1 x2 y2 for each t_us
-        ("space", pa.string()),
-        ("embedding", pa.list_(pa.float32())),
-    ]
-)
 
 COVERAGE = pa.schema(
     [
@@ -96,14 +82,18 @@ COLUMNS = (
 _COLUMNS = ", ".join(COLUMNS)
 
 
+CASES = 64
+"""Sets of values that labels changed together are given by letters at most; more are joined."""
+
+
 def append(transaction: Transaction, idem_key: str, rows: Sequence[dict[str, Any]]) -> None:
     """Append decisions, all COLUMNS given."""
     transaction.insert_rows("decision", [{"idem_key": idem_key, **row} for row in rows])
 
 
-def append_anchors(transaction: Transaction, anchors: pa.Table) -> None:
-    """Append what decisions are about: rows of ANCHOR."""
-    transaction.insert_arrow("anchor", anchors)
+def append_anchors(transaction: Transaction, packs: Sequence[anchored.Pack]) -> None:
+    """Append what decisions are about."""
+    transaction.insert_rows("anchor", [{"decision_id": pack.decision_id, "episode_id": pack.episode_id, "faces": pack.text} for pack in packs])
 
 
 def of_episode(database: Database, episode_id: int) -> list[dict[str, Any]]:
@@ -167,11 +157,11 @@ def newest(database: Database) -> int:
     return int(found["newest"])
 
 
-def anchors_of_episode(database: Database, episode_id: int, decision_ids: list[int] | None = None) -> pa.Table:
-    """Anchors (ANCHOR without embeddings) of an episode, by decision and number."""
+def anchors_of_episode(database: Database, episode_id: int, decision_ids: list[int] | None = None) -> list[anchored.Row]:
+    """Anchors of an episode, by decision and number."""
     wanted = f"AND decision_id IN ({_list(decision_ids)})" if decision_ids is not None else ""
-    columns = ", ".join(name for name in ANCHOR.names if name != "embedding")
-    return database.arrow(f"SELECT {columns} FROM anchor WHERE episode_id = ? {wanted} ORDER BY decision_id, number", [episode_id])
+    found = database.rows(f"SELECT faces FROM anchor WHERE episode_id = ? {wanted} ORDER BY decision_id", [episode_id])
+    return [row for cell in found for row in anchored.rows(cell["faces"])]
 
 
 def coverage_of_run(database: Reader, run_id: int) -> pa.Table:
@@ -185,7 +175,8 @@ def add_coverage(transaction: Transaction, coverage: pa.Table) -> None:
 
 
 def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], starts: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> None:
-    """Change some columns of labels in force where they lie; the pieces, each named by its track and start, stay as they are."""
+    """Change some columns of labels in force where they lie. The pieces, each named by its track and start, are all that these tracks have, and stay
+    as they are."""
     if not tracks or not columns:
         return
     if len(tracks) <= FEW:
@@ -193,14 +184,44 @@ def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], 
         for place, (track, start) in enumerate(zip(tracks, starts, strict=True)):
             transaction.execute(sql, [*(cells[place] for cells in columns.values()), run_id, track, start])
         return
+    first, last = min(tracks), max(tracks)
+    within = "assignment.run_id = ? AND assignment.track_id BETWEEN ? AND ?"
+    varying = {name: cells for name, cells in columns.items() if cells.count(cells[0]) < len(cells)}
+    cases: dict[tuple[Any, ...], int] = {}
+    of = [cases.setdefault(case, len(cases)) for case in zip(*varying.values(), strict=True)] or [0] * len(tracks)
+    case_of = dict(zip(tracks, of, strict=True))
+    if len(cases) <= CASES and (len(case_of) == len(of) or [case_of[track] for track in tracks] == of):
+        _change_by_case(transaction, [run_id, first, last], case_of, columns, varying, list(cases))
+        return
     named = {"track_id": tracks, "start_us": starts, **columns}
+    changes = ", ".join(f"{name} = i.{name}" for name in columns)
     with transaction.incoming(pa.table({name: pa.array(cells, ASSIGNMENT.field(name).type) for name, cells in named.items()})):
-        transaction.execute(
-            f"""UPDATE assignment SET {", ".join(f"{name} = i.{name}" for name in columns)} FROM incoming i
-                WHERE assignment.run_id = ? AND assignment.track_id BETWEEN ? AND ?
-                AND assignment.track_id = i.track_id AND assignment.start_us = i.start_us""",
-            [run_id, min(tracks), max(tracks)],
-        )
+        joined = "assignment.track_id = i.track_id AND assignment.start_us = i.start_us"
+        transaction.execute(f"UPDATE assignment SET {changes} FROM incoming i WHERE {within} AND {joined}", [run_id, first, last])
+
+
+def _change_by_case(
+    transaction: Transaction,
+    span: list[Any],
+    case_of: Mapping[int, int],
+    columns: Mapping[str, Sequence[Any]],
+    varying: Mapping[str, Sequence[Any]],
+    cases: list[tuple[Any, ...]],
+) -> None:
+    """Set columns to the few values they have: a letter for each track of the span says which case it is, and nothing is joined."""
+    first, last = span[1:]
+    letters = bytearray(b"0" * (last - first + 1))
+    for track, case in case_of.items():
+        letters[track - first] = ord("1") + case
+    parameters = [*span, letters.decode()]
+    letter, changes = "substr($4, track_id - $2 + 1, 1)", []
+    values = dict(zip(varying, zip(*cases, strict=True), strict=True))
+    for name, cells in columns.items():
+        parameters.append(list(values[name]) if name in values else cells[0])
+        place = f"${len(parameters)}"
+        changes.append(f"{name} = " + (f"list_extract({place}, ascii({letter}) - {ord('0')})" if name in values else place))
+    where = f"run_id = $1 AND track_id BETWEEN $2 AND $3 AND {letter} <> '0'"
+    transaction.execute(f"UPDATE assignment SET {', '.join(changes)} WHERE {where}", parameters)
 
 
 def replace_labels(transaction: Transaction, run_id: int, track_ids: Sequence[int], rows: pa.Table) -> None:

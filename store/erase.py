@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
+from store import anchored
 from store.database import Reader, Transaction, now
 
 NOT_TEXT = {
@@ -124,14 +125,6 @@ def bank(database: Reader, people: Collection[int]) -> list[dict[str, Any]]:
     return database.rows(f"SELECT entry_id, vector, chip, picture FROM facebank WHERE person_id IN ({_list(people)})")
 
 
-def anchored(database: Reader, people: Collection[int], covered: Collection[tuple[int, int]] = ()) -> list[list[float]]:
-    """Embeddings in the anchors of decisions about some people, and of other anchors (decision, number)."""
-    rows = database.rows(
-        "SELECT a.decision_id, number, embedding, d.person_id FROM anchor a JOIN decision d USING (decision_id) WHERE embedding NOT NULL"
-    )
-    return [row["embedding"] for row in rows if row["person_id"] in people or (row["decision_id"], row["number"]) in covered]
-
-
 def featured(database: Reader, people: Collection[int]) -> set[str]:
     """Pictures some people are shown by."""
     rows = database.rows(f"SELECT featured FROM person WHERE person_id IN ({_list(people)}) AND featured IS NOT NULL")
@@ -213,26 +206,30 @@ def unsettle(transaction: Transaction, runs: Collection[int]) -> None:
     transaction.execute(f"UPDATE run SET settled_seq = -1 WHERE run_id IN ({_list(runs)})")
 
 
-def bury_anchors(
-    transaction: Transaction, people: Collection[int], covered: dict[tuple[int, int], list[tuple[int, int]]], cut: Collection[int]
-) -> None:
-    """Take out how faces looked and, of decisions about some people, where they were.
+Cut = dict[tuple[int, int], list[tuple[int, int]]]
+"""(decision, number) of an anchor -> stretches (start_us, end_us) of its path."""
 
-    Args:
-        covered: other anchors (decision, number) that lie on faces that go, with the stretches (start_us, end_us) that do.
-        cut: of these decisions the path is taken out there too: their label must not come back to the faces.
-    """
-    transaction.execute(
-        f"""UPDATE anchor SET t_us = [], boxes = [], space = NULL, embedding = NULL
-            WHERE decision_id IN (SELECT decision_id FROM decision WHERE person_id IN ({_list(people)}))"""
+
+def bury_anchors(transaction: Transaction, people: Collection[int], cut: Cut) -> None:
+    """Take out where the faces of decisions about some people were, and of other anchors the parts in `cut`."""
+    rows = transaction.rows(
+        f"""SELECT a.rowid AS id, decision_id, faces, coalesce(d.person_id IN ({_list(people)}), false) AS gone FROM anchor a
+            JOIN decision d USING (decision_id) WHERE gone OR decision_id IN ({_list({decision for decision, _ in cut})})"""
     )
-    for (decision_id, number), spans in covered.items():
-        transaction.execute("UPDATE anchor SET space = NULL, embedding = NULL WHERE decision_id = ? AND number = ?", [decision_id, number])
-        if decision_id in cut:
-            row = transaction.rows("SELECT t_us, boxes FROM anchor WHERE decision_id = ? AND number = ?", [decision_id, number])
-            for found in row:
-                t_us, boxes = without(found["t_us"], found["boxes"], spans)
-                transaction.execute("UPDATE anchor SET t_us = ?, boxes = ? WHERE decision_id = ? AND number = ?", [t_us, boxes, decision_id, number])
+    cells: dict[int, bytes] = {}
+    for row in rows:
+        (pack,) = anchored.repacked(anchors_without(anchored.rows(row["faces"]), {row["decision_id"]} if row["gone"] else (), cut))
+        cells[row["id"]] = pack.text
+    transaction.replace_cells("anchor", "faces", cells)
+
+
+def anchors_without(rows: Iterable[anchored.Row], gone: Collection[int], cut: Cut) -> list[anchored.Row]:
+    """Anchors without the paths of some decisions, and without the parts in `cut`."""
+    found = []
+    for row in rows:
+        t_us, boxes = ([], []) if row["decision_id"] in gone else without(row["t_us"], row["boxes"], cut.get((row["decision_id"], row["number"]), ()))
+        found.append({**row, "t_us": t_us, "boxes": boxes})
+    return found
 
 
 def without(t_us: list[int], boxes: list[float], spans: Iterable[tuple[int, int]]) -> tuple[list[int], list[float]]:

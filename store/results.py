@@ -168,11 +168,6 @@ def episode_of_run(database: Reader, run_id: int) -> int:
     return int(database.rows("SELECT episode_id FROM run WHERE run_id = ?", [run_id])[0]["episode_id"])
 
 
-def space_of_run(database: Database, run_id: int) -> str:
-    """The embedding space of a run."""
-    return str(database.known(("run",), "SELECT space FROM run WHERE run_id = ?", [run_id])[0]["space"])
-
-
 def faces_of_tracks(database: Reader, run_id: int, track_ids: list[int] | None = None) -> pa.Table:
     """Faces of some tracks of a run, or of all: track_id, t_us, x1, y1, x2, y2, detection_id, by track and time."""
     wanted = f"AND track_id IN ({', '.join(str(int(one)) for one in track_ids)})" if track_ids is not None else "AND track_id IS NOT NULL"

@@ -95,7 +95,7 @@ def test_everywhere_before_and_nowhere_after(home: Path, made: tuple[Path, Looki
     looking = made[1]
     before = traces(home, looking)
     assert set(before) == PLACES
-    assert {"person", "decision", "anchor", "command", "facebank", "track", "job", "job_event", "export"} - before["rows"] <= {"export"}
+    assert {"person", "decision", "command", "facebank", "track", "job", "job_event", "export"} - before["rows"] <= {"export"}
     assert len(before["vectors"]) > 1, "an older version holds them too"
     bench = Bench(home)
     answer = bench.call(PAT, "person_forget", person_id=GONE, confirm=NAME, reason=f"{ALIAS} asked")

@@ -16,6 +16,7 @@ import pytest
 
 from engine.errors import RollcallError
 from engine.review.decision import voided
+from engine.review.fold import fold_track
 from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People
 from tests.desk import Bench, Seen
@@ -142,6 +143,7 @@ class Review:
         state = self.state()
         full = EpisodeState.load(self.bench.engine.database, self.episode, state.run_id, People.load(self.bench.engine.database))
         assert dict(state.pieces) == dict(full.pieces)
+        assert dict(state.pieces) == {one: fold_track(track, state.covers.get(one, ()), state.rules) for one, track in state.tracks.items()}
         assert (state.rev, {who: us for who, us in state.held_us.items() if us}) == (full.rev, dict(full.held_us))
         assert {one: set(covers) for one, covers in state.spread.items()} == {one: set(covers) for one, covers in full.spread.items()}
         assert self.bench.engine.review.ledger() == Ledger.load(self.bench.engine.database)

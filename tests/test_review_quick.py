@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.review import anchored, ledger
+from engine.review import anchors, ledger
 from engine.review.draft import Target
 from engine.review.faces import RunFaces
 from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People
-from store.database import Database, Transaction
-from store.decisions import ANCHOR
+from store import anchored, decisions
+from store.database import FEW, Database, Transaction
+from store.journal import Journal
 from tests.desk import Bench, Seen
 
 ANA = "person:ana"
+BOX = ("x1", "y1", "x2", "y2")
 SEEN = [Seen(at, at + 4, at % 3, None, at % 3) for at in range(0, 60, 2)]
 
 
@@ -163,7 +169,7 @@ def test_episodes_at_hand_follow_what_is_decided_elsewhere(bench: Bench) -> None
             assert (held.pieces, held.decisions, held.rules) == (read.pieces, read.decisions, read.rules), name
 
 
-def test_paths_come_back_from_the_journal_as_they_were() -> None:
+def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     counts = [0, 3, 1, 0, 7]
     rows = [
@@ -176,18 +182,96 @@ def test_paths_come_back_from_the_journal_as_they_were() -> None:
             "end_us": 10**10 + number,
             "t_us": np.sort(rng.integers(0, 10**10, count)).tolist(),
             "boxes": rng.random(4 * count, np.float32).tolist(),
-            "space": "s",
-            "embedding": [1.0],
         }
         for number, count in enumerate(counts)
     ]
-    kept = [name for name in ANCHOR.names if name not in ("space", "embedding")]
-    plain = [{**{name: row[name] for name in kept}, "boxes": [round(value, 5) for value in row["boxes"]]} for row in rows]
-    table = pa.Table.from_pylist(rows, schema=ANCHOR)
-    for part in (table, pa.concat_tables([table.slice(0, 2), table.slice(2)])):
-        assert anchored.unpacked(anchored.packed(part)) == plain
-    assert anchored.unpacked(plain) == plain, "an older journal has a line for each"
-    assert anchored.unpacked(anchored.packed(ANCHOR.empty_table())) == []
+    plain = [{**row, "boxes": [round(value, 5) for value in row["boxes"]]} for row in rows]
+    packs = anchored.repacked(rows)
+    assert [(pack.decision_id, pack.episode_id) for pack in packs] == [(4, 9), (5, 9), (6, 9)]
+    assert [row for pack in packs for row in anchored.rows(pack.text)] == plain
+    journal = Journal(tmp_path / "commands.jsonl")
+    for each in (packs, []):
+        journal.append({"key": "k", "facts": {"anchors": anchored.joined(each), "result": {"kept": ["é \u2028"]}}})
+    journal.close()
+    first, second = (line["facts"] for line in journal.lines())
+    assert (anchored.unpacked(first["anchors"]), anchored.unpacked(second["anchors"])) == (plain, [])
+    assert first["result"] == second["result"] == {"kept": ["é \u2028"]}
+    one = {name: [cell for pack in packs for cell in json.loads(pack.text)[name]] for name in json.loads(packs[0].text)}
+    assert anchored.unpacked(one) == plain, "an older journal has one pack for all"
+    assert anchored.unpacked(plain) == plain, "... and before that a line for each"
+    assert anchored.unpacked({}) == []
+
+
+def test_anchors_of_an_older_library_are_kept(tmp_path: Path) -> None:
+    """Before schema 7 they were rows, with how the face looked."""
+    made = Bench(tmp_path)
+    made.run(made.episode(), SEEN)
+    made.call(ANA, "track_assign", tracks=[str(made.track(1, number)) for number in (0, 3)], person="Ana", create=True)
+    made.call(ANA, "track_exclude", tracks=[f"{made.track(1, 2)}@4.5-6.0"])
+    before = decisions.anchors_of_episode(made.engine.database, 1)
+    assert [len(row["t_us"]) > 2 for row in before] == [True] * 3
+    made.close()
+    with duckdb.connect(str(tmp_path / "library.duckdb")) as connection:
+        connection.execute("DROP TABLE anchor")
+        old = (resources.files("store.schema") / "0002_decisions.sql").read_text()
+        connection.execute(re.search(r"CREATE TABLE anchor \(.*?\);", old, re.DOTALL)[0])  # type: ignore[index]
+        for row in before:
+            connection.execute(f"INSERT INTO anchor VALUES ({', '.join('?' * 10)})", [*row.values(), "s", [0.5, 0.25]])
+        connection.execute("DELETE FROM schema_version WHERE version >= 7")
+    made = Bench(tmp_path)
+    after = decisions.anchors_of_episode(made.engine.database, 1)
+    assert [{**row, "boxes": np.round(row["boxes"], 5).tolist()} for row in after] == before
+    made.close()
+
+
+def test_whole_tracks_are_remembered_by_the_same_faces_as_any_stretch() -> None:
+    """What is sampled once for a whole run against sampling the stretch alone."""
+    rng = np.random.default_rng(6)
+    count = 600
+    table = pa.table(
+        {"track_id": np.sort(rng.integers(10, 30, count)), "t_us": np.zeros(count, np.int64)} | {name: rng.random(count) for name in BOX}
+    )
+    sizes = np.unique(table["track_id"].to_numpy(), return_counts=True)[1]
+    times = np.concatenate([np.sort(rng.choice(9_000_000, size, replace=False)) for size in sizes])
+    faces = RunFaces.of(table.set_column(1, "t_us", pa.array(times)))
+    ends = np.cumsum(sizes)
+    whole = [Target(int(track), int(times[end - size]), int(times[end - 1]) + 1) for track, size, end in zip(faces.tracks, sizes, ends, strict=True)]
+    for targets in (whole, whole[3:9], [whole[2]._replace(end_us=whole[2].end_us - 1), *whole[4:]], [whole[0]._replace(track_id=5), whole[1]]):
+        rows, of = faces.rows(targets)
+        kept = anchors.sample(of, faces.t_us[rows], faces.boxes[rows])
+        found, sizes_found = faces.sampled(targets)
+        assert found.tolist() == rows[kept].tolist()
+        assert sizes_found.tolist() == np.bincount(of[kept], minlength=len(targets)).tolist()
+        paths = anchored.paths(sizes_found, faces.t_us[found], faces.boxes[found])
+        assert faces.paths(targets) == faces.paths(targets) == paths
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 30])
+def test_labels_are_changed_where_they_lie(bench: Bench, kinds: int) -> None:
+    """Few sets of values and many, all the same and each its own; other tracks keep theirs."""
+    database, run_id = bench.engine.database, 1
+    bench.call(ANA, "track_split", track=str(bench.track(1, 4)), at_s=[10.0])
+    before = database.rows("SELECT * FROM assignment WHERE run_id = ? ORDER BY track_id, start_us", [run_id])
+    chosen = [row for row in before if row["track_id"] % 3 != 2]
+    assert len(chosen) > FEW
+    for part in (chosen, [row for row in chosen if row["track_id"] != bench.track(1, 4)]):
+        cells = {
+            "person_id": [None if at % kinds == 1 else 1 + at % kinds for at in range(len(part))],
+            "method": [f"m{at % kinds}" for at in range(len(part))],
+            "score": [(at % kinds) / 64 for at in range(len(part))],
+            "locked": [at % kinds == 1 for at in range(len(part))],
+            "rejected": [[1, 2]] * len(part),
+        }
+        with database.write() as transaction:
+            decisions.change_labels(transaction, run_id, [row["track_id"] for row in part], [row["start_us"] for row in part], cells)
+        changed = {(row["track_id"], row["start_us"]): {name: cells[name][at] for name in cells} for at, row in enumerate(part)}
+        before = [{**row, **changed.get((row["track_id"], row["start_us"]), {})} for row in before]
+        assert database.rows("SELECT * FROM assignment WHERE run_id = ? ORDER BY track_id, start_us", [run_id]) == before
+
+
+def test_a_case_more_than_letters_is_joined(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "CASES", 3)
+    test_labels_are_changed_where_they_lie(bench, 30)
 
 
 def test_two_faces_in_one_frame_are_found() -> None:

@@ -69,11 +69,11 @@ class LedgerContent:
         return {row["episode_id"]: row for row in catalog.every_episode(self.database)}
 
     def anchors(self) -> Iterator[tuple[Decision, list[dict[str, Any]]]]:
-        """Standing decisions about faces with their anchors (rows of ANCHOR without embedding), in their order."""
+        """Standing decisions about faces with their anchors, in their order."""
         wanted = [d for d in self.chosen if d.verb in FACES and d.decision_id not in self.gone and d.episode_id is not None]
         found: dict[int, list[dict[str, Any]]] = {}
         for episode_id in sorted({d.episode_id for d in wanted if d.episode_id is not None}):
-            for row in decisions.anchors_of_episode(self.database, episode_id, [d.decision_id for d in wanted]).to_pylist():
+            for row in decisions.anchors_of_episode(self.database, episode_id, [d.decision_id for d in wanted]):
                 found.setdefault(row["decision_id"], []).append(row)
         for d in wanted:
             if d.decision_id in found:

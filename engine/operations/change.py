@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ from pydantic import Field
 from engine.operations import policy
 from engine.operations.registry import Context, Params, Result
 from engine.review.draft import Plan
-from engine.review.fold import Piece
 
 if TYPE_CHECKING:
     from engine.review.desk import Outcome
@@ -90,24 +88,20 @@ def _answer(context: Context, plan: Plan, outcome: Outcome, *, dry_run: bool) ->
         episodes=sorted(outcome.after),
         tracks=len({piece.track_id for piece, _ in pairs}),
         seconds=round(sum(piece.end_us - piece.start_us for piece, _ in pairs) / 1e6, 3),
-        people=_people(context, outcome, pairs),
+        people=_people(context, outcome),
         kept=plan.kept,
         notes=plan.notes,
         rev=plan.rev if dry_run else max(ids, default=plan.rev),
     )
 
 
-def _people(context: Context, outcome: Outcome, pairs: list[tuple[Piece, Piece]]) -> list[PersonSeconds]:
+def _people(context: Context, outcome: Outcome) -> list[PersonSeconds]:
     """Seconds before and after of those whose labels change."""
-    delta: dict[int | None, int] = defaultdict(int)
-    for old, new in pairs:
-        us = old.end_us - old.start_us
-        if not old.excluded:
-            delta[old.person_id] -= us
-        if not new.excluded:
-            delta[new.person_id] += us
-    moved = {person: change for person, change in delta.items() if change}
-    before = {person: sum(state.held_us.get(person, 0) for state in outcome.before.values()) for person in moved}
+    before, after = (
+        {person: sum(state.held_us.get(person, 0) for state in states.values()) for person in outcome.holders()}
+        for states in (outcome.before, outcome.after)
+    )
+    moved = {person: after[person] - us for person, us in before.items() if after[person] != us}
     order = sorted(moved, key=lambda person: (-abs(moved[person]), person or 0))[:LISTED]
     called = context.engine.review.called
-    return [PersonSeconds(person_id=one, name=called(one), before_s=before[one] / 1e6, after_s=(before[one] + moved[one]) / 1e6) for one in order]
+    return [PersonSeconds(person_id=one, name=called(one), before_s=before[one] / 1e6, after_s=after[one] / 1e6) for one in order]

@@ -66,11 +66,12 @@ def permitted(aim: Aim, actor: str, *, force: bool, kept: list[str]) -> Aim:
     """
     person = is_person(actor)
     locked = [piece for piece in aim.pieces if piece.locked and not (person and force)]
-    decided = [piece for piece in aim.pieces if not person and piece.label_source == "person" and piece not in locked]
-    barred = [*locked, *decided]
+    held = {(piece.track_id, piece.start_us) for piece in locked}
+    decided = [piece for piece in aim.pieces if not person and piece.label_source == "person" and (piece.track_id, piece.start_us) not in held]
+    barred = held | {(piece.track_id, piece.start_us) for piece in decided}
     if not barred:
         return aim
-    free = [piece for piece in aim.pieces if piece not in barred]
+    free = [piece for piece in aim.pieces if (piece.track_id, piece.start_us) not in barred]
     if aim.level != "cluster" or not free:
         worst = (locked or decided)[0]
         if locked:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 Verb = Literal[
@@ -77,6 +78,10 @@ class Cover(NamedTuple):
     start_us: int
     end_us: int
     level: str
+
+
+made_cover: Callable[[Iterable[Any]], Cover] = partial(tuple.__new__, Cover)
+"""As `Cover._make`, in half the time."""
 
 
 def strength(decision: Decision, level: str) -> tuple[int, int, int, int]:

@@ -6,23 +6,22 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from engine.errors import Conflict
-from engine.review import anchored, anchors, people
-from engine.review.decision import Cover, Decision
-from engine.review.draft import Draft, Entry, Plan, Target
+from engine.review import people
+from engine.review.decision import Cover, Decision, made_cover
+from engine.review.draft import Draft, Entry, Plan
 from engine.review.faces import Look, RunFaces, looks_of
 from engine.review.fold import Piece, alike
 from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People, coverage
-from store import decisions, facebank, questions, results
+from store import anchored, decisions, facebank, questions, results
 from store.database import Transaction, now
-from store.decisions import ANCHOR
 from store.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -31,35 +30,40 @@ if TYPE_CHECKING:
 STATES_KEPT = 8
 """Episodes held in memory, those used last."""
 
-NO_ANCHORS = ANCHOR.empty_table()
-
 RUNS_KEPT = 4
 """Runs whose faces are held in memory, those used last: ten megabytes for an hour."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a batch changes. before, after: episode -> state. covers: of each decision. entries: rows the facebank gets."""
+    """What a batch changes. before, after: episode -> state. covers: of each decision; anchors: of those about faces; entries: for the facebank."""
 
     decisions: list[Decision]
     before: dict[int, EpisodeState]
     after: dict[int, EpisodeState]
     covers: dict[int, list[Cover]]
-    anchors: pa.Table = field(default_factory=lambda: NO_ANCHORS)
+    anchors: list[anchored.Pack] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         """All of the batch that does not depend on a run: by it the batch can be written again into a library that lost it."""
         ledger = [{name: getattr(d, name) for name in decisions.COLUMNS} for d in self.decisions]
-        return {"decisions": ledger, "anchors": anchored.packed(self.anchors), **({"entries": self.entries} if self.entries else {})}
+        return {"decisions": ledger, "anchors": anchored.joined(self.anchors), **({"entries": self.entries} if self.entries else {})}
+
+    def holders(self) -> set[int | None]:
+        """People, and nobody, who have seconds before or after."""
+        return {person for states in (self.before, self.after) for state in states.values() for person in state.held_us}
 
     def changed(self) -> list[tuple[Piece, Piece]]:
         """(before, after) for every stretch whose label, lock or cluster differs."""
         found = []
         for episode_id, state in self.after.items():
-            before = self.before[episode_id].pieces
-            for track in state.moved:
-                found += _differing(before[track], state.pieces[track])
+            before = map(self.before[episode_id].pieces.__getitem__, state.moved)
+            for old, new in zip(before, map(state.pieces.__getitem__, state.moved), strict=True):
+                if len(old) > 1 or len(new) > 1:
+                    found += _differing(old, new)
+                elif _label(old[0]) != _label(new[0]):  # nearly every track: nothing cuts it
+                    found.append((old[0], new[0]))
         return found
 
 
@@ -194,9 +198,9 @@ class Desk:
         ids = [transaction.next_id("decision", "decision_id") for _ in plan.drafts]
         ledger = [_decision(draft, place, ids[0], actor, reason, new) for place, draft in zip(ids, plan.drafts, strict=True)]
         outcome = self._outcome(plan, ledger)
-        found = [self._anchors(decision, draft) for decision, draft in zip(ledger, plan.drafts, strict=True)]
+        packs = [pack for decision, draft in zip(ledger, plan.drafts, strict=True) if (pack := self._anchors(decision, draft))]
         entries = [_entry(transaction, entry, ledger[entry.draft]) for entry in plan.entries]
-        outcome = replace(outcome, anchors=pa.concat_tables([NO_ANCHORS, *found]), entries=entries)
+        outcome = replace(outcome, anchors=packs, entries=entries)
         self._record(transaction, outcome, key)
         return outcome
 
@@ -217,9 +221,15 @@ class Desk:
 
     def _relabel(self, transaction: Transaction, state: EpisodeState, before: EpisodeState) -> None:
         """Bring the labels in the store from one state to the next: changed where they are, unless pieces begin or end elsewhere now."""
-        staying = [track for track in state.moved if alike(before.pieces[track], state.pieces[track])]
-        old, new = before.columns(staying), state.columns(staying)
+        old, new = before.columns(state.moved), state.columns(state.moved)
+        staying: Sequence[int] = state.moved
+        one_for_all = len(set(new["rejected"])) == 1
+        if any(old[name] != new[name] for name in ("start_us", "end_us")) or (old["rejected"] != new["rejected"] and not one_for_all):
+            staying = [track for track in state.moved if alike(before.pieces[track], state.pieces[track])]
+            old, new = before.columns(staying), state.columns(staying)
         changed = {name: new[name] for name in decisions.LABEL if old[name] != new[name]}
+        if old["rejected"] != new["rejected"]:
+            changed["rejected"] = ([*sorted(new["rejected"][0])],) * len(new["rejected"])
         decisions.change_labels(transaction, state.run_id, new["track_id"], new["start_us"], changed)
         if cut := sorted(set(state.moved).difference(staying)):
             decisions.replace_labels(transaction, state.run_id, cut, state.rows(cut))
@@ -234,15 +244,13 @@ class Desk:
                 self._behind.setdefault(episode, []).extend(everywhere)
             self._keep(outcome.after)
 
-    def _anchors(self, decision: Decision, draft: Draft) -> pa.Table:
+    def _anchors(self, decision: Decision, draft: Draft) -> anchored.Pack | None:
         """What a draft is about, remembered without naming tracks."""
         if not draft.targets or draft.episode_id is None:
-            return NO_ANCHORS
-        run_id = self.state(draft.episode_id).run_id
-        tracks = [target.track_id for target in draft.targets]
-        known, vectors = self._engine.embeddings_of(run_id, tracks)
-        space = results.space_of_run(self._engine.database, run_id)
-        return anchor_rows(decision.decision_id, draft.episode_id, draft.targets, self.faces(run_id), space, known, vectors)
+            return None
+        paths = self.faces(self.state(draft.episode_id).run_id).paths(draft.targets)
+        _, starts, ends, parts = zip(*draft.targets, strict=True)
+        return anchored.pack(decision.decision_id, draft.episode_id, range(len(paths)), parts, starts, ends, paths)
 
 
 def _decision(draft: Draft, decision_id: int, batch: int, actor: str, reason: str | None, new: dict[Any, int] | None = None) -> Decision:
@@ -283,49 +291,14 @@ def _entry(transaction: Transaction, entry: Entry, decision: Decision) -> dict[s
 def covers_of_draft(decision_id: int, draft: Draft) -> list[Cover]:
     """What a draft covers in the run it was made on: exactly its targets."""
     level = str(draft.level)
-    return [Cover(decision_id, number, part, track_id, start, end, level) for number, (track_id, start, end, part) in enumerate(draft.targets)]
-
-
-def anchor_rows(
-    decision_id: int,
-    episode_id: int,
-    targets: Sequence[Target],
-    faces: RunFaces,
-    space: str,
-    known: NDArray[np.bool_],
-    vectors: NDArray[np.float32],
-) -> pa.Table:
-    """ANCHOR rows for targets.
-
-    Args:
-        faces: of their run.
-        known: (targets,) those that have an embedding; vectors: (targets, dims) with it.
-    """
-    _, starts, ends, parts = zip(*targets, strict=True)
-    place, path = faces.rows(targets)
-    t_us, boxes = faces.t_us[place], faces.boxes[place]
-    kept = anchors.sample(path, t_us, boxes)
-    bounds = np.searchsorted(path[kept], np.arange(len(targets) + 1)).astype(np.int32)
-    cells = np.concatenate([[0], np.cumsum(np.where(known, vectors.shape[1], 0))]).astype(np.int32)
-    columns = [
-        pa.array(np.full(len(targets), decision_id)),
-        pa.array(np.arange(len(targets), dtype=np.int32)),
-        pa.array(parts, pa.int32()),
-        pa.array(np.full(len(targets), episode_id)),
-        pa.array(starts, pa.int64()),
-        pa.array(ends, pa.int64()),
-        pa.ListArray.from_arrays(bounds, pa.array(t_us[kept], pa.int64())),
-        pa.ListArray.from_arrays(bounds * 4, pa.array(boxes[kept].ravel(), pa.float32())),
-        pa.array([space if one else None for one in known], pa.string()),
-        pa.ListArray.from_arrays(cells, pa.array(vectors[known].ravel(), pa.float32()), mask=pa.array(~known)),
-    ]
-    return pa.table(columns, schema=decisions.ANCHOR)
+    if not draft.targets:
+        return []
+    tracks, starts, ends, parts = zip(*draft.targets, strict=True)
+    return list(map(made_cover, zip(repeat(decision_id), range(len(tracks)), parts, tracks, starts, ends, repeat(level))))
 
 
 def _differing(before: tuple[Piece, ...], after: tuple[Piece, ...]) -> list[tuple[Piece, Piece]]:
     """Stretches of a track, cut at the bounds of both sides, whose label, lock or cluster differs."""
-    if len(before) == len(after) == 1:  # nearly every track: nothing cuts it
-        return [(before[0], after[0])] if _label(before[0]) != _label(after[0]) else []
     found = []
     for old in before:
         for new in after:
@@ -335,8 +308,8 @@ def _differing(before: tuple[Piece, ...], after: tuple[Piece, ...]) -> list[tupl
     return found
 
 
-def _label(piece: Piece) -> tuple[Any, ...]:
-    return piece.person_id, piece.excluded, piece.locked, piece.cluster_id, piece.label_source, piece.rejected
+_LABEL = ("person_id", "excluded", "locked", "cluster_id", "label_source", "rejected")
+_label = itemgetter(*map(Piece._fields.index, _LABEL))
 
 
 def _cut(piece: Piece, start_us: int, end_us: int) -> Piece:

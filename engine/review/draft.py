@@ -70,12 +70,15 @@ class Plan:
 
 def targets_of(pieces: Iterable[Piece], part: int = 0) -> tuple[Target, ...]:
     """Pieces as targets, neighbours of one track joined."""
+    spans = [(piece.track_id, piece.start_us, piece.end_us, part) for piece in pieces]
+    if len({span[0] for span in spans}) == len(spans):
+        return tuple(map(Target._make, spans))
     found: list[Target] = []
     last = None
-    for piece in pieces:
-        if last is not None and last.track_id == piece.track_id and last.end_us == piece.start_us:
-            last = found[-1] = Target(piece.track_id, found[-1].start_us, piece.end_us, part)
+    for track_id, start, end, _ in spans:
+        if last is not None and last.track_id == track_id and last.end_us == start:
+            last = found[-1] = Target(track_id, found[-1].start_us, end, part)
         else:
-            last = Target(piece.track_id, piece.start_us, piece.end_us, part)
+            last = Target(track_id, start, end, part)
             found.append(last)
     return tuple(found)

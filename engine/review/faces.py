@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.review import anchors
 from engine.review.draft import Target
 from engine.vision.boxes import boxes_of
+from store import anchored
 
 TIME_BITS = 42
 """Enough for 50 days of microseconds."""
@@ -39,6 +43,8 @@ class RunFaces:
     key: NDArray[np.int64]
     t_us: NDArray[np.int64]
     boxes: NDArray[np.float32]
+    _written: dict[int, anchored.Path] = field(default_factory=dict, compare=False, repr=False)
+    """Paths of whole tracks that were asked for already, by place."""
 
     @classmethod
     def of(cls, table: pa.Table) -> RunFaces:
@@ -50,18 +56,59 @@ class RunFaces:
 
     def shown(self, targets: Iterable[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First face of each target, and how many it shows."""
-        asked = np.array(list(targets), np.int64).reshape(-1, 4)
+        _, first, count = self._asked(targets)
+        return first, count
+
+    def _asked(self, targets: Iterable[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Place in `tracks` and first face of each target, and how many it shows."""
+        asked = np.fromiter(chain.from_iterable(targets), np.int64).reshape(-1, 4)
         at = np.searchsorted(self.tracks, asked[:, 0])
         there = np.append(self.tracks, -1)[at] == asked[:, 0]
         first = np.searchsorted(self.key, (at << TIME_BITS) | asked[:, 1])
         last = np.searchsorted(self.key, (at << TIME_BITS) | asked[:, 2])
-        return first, np.where(there, last - first, 0)
+        return at, first, np.where(there, last - first, 0)
 
     def rows(self, targets: Iterable[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(rows, targets) the faces some targets show, target by target in time order, and which target each is of."""
         first, count = self.shown(targets)
-        of = np.repeat(np.arange(len(count)), count)
-        return np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum()), of
+        return _ranges(first, count), np.repeat(np.arange(len(count)), count)
+
+    @cached_property
+    def _sampled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the faces kept of every track when it is sampled whole; (tracks + 1,) where each track begins, and where the last ends."""
+        track = self.key >> TIME_BITS
+        return np.flatnonzero(anchors.sample(track, self.t_us, self.boxes)), np.searchsorted(track, np.arange(len(self.tracks) + 1))
+
+    def paths(self, targets: Sequence[Target]) -> list[anchored.Path]:
+        """What some targets are remembered by."""
+        at, first, count = self._asked(targets)
+        if not self._whole(at, first, count):
+            return self._paths(targets)
+        places = at.tolist()
+        new = [(place, target) for place, target in zip(places, targets, strict=True) if place not in self._written]
+        self._written.update(zip((place for place, _ in new), self._paths([target for _, target in new]), strict=True))
+        return list(map(self._written.__getitem__, places))
+
+    def _paths(self, targets: Sequence[Target]) -> list[anchored.Path]:
+        rows, count = self.sampled(targets)
+        return anchored.paths(count, self.t_us[rows], self.boxes[rows])
+
+    def _whole(self, at: NDArray[np.int64], first: NDArray[np.int64], count: NDArray[np.int64]) -> bool:
+        """Whether targets, as `_asked` has them, show all faces of their tracks."""
+        begins = self._sampled[1]
+        return bool((count > 0).all() and (begins[at] == first).all() and (begins[at + 1] == first + count).all())
+
+    def sampled(self, targets: Sequence[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(rows, count) the faces some targets are remembered by (see `anchors.sample`), target by target in time order, and how many of each."""
+        at, first, count = self._asked(targets)
+        if self._whole(at, first, count):
+            kept = self._sampled[0]
+            low = np.searchsorted(kept, first)
+            kept_of_each = np.searchsorted(kept, first + count) - low
+            return kept[_ranges(low, kept_of_each)], kept_of_each
+        rows, of = self.rows(targets)
+        here = anchors.sample(of, self.t_us[rows], self.boxes[rows])
+        return rows[here], np.bincount(of[here], minlength=len(count))
 
     def apart(self, one: Iterable[Target], other: Iterable[Target]) -> int | None:
         """The first moment at which a face of one set of tracks and a face of the other are in one frame without touching; None: never."""
@@ -79,3 +126,8 @@ class RunFaces:
     def _of_tracks(self, tracks: set[int]) -> NDArray[np.int64]:
         """Rows of all faces of some tracks."""
         return self.rows([Target(track, 0, (1 << TIME_BITS) - 1) for track in sorted(tracks)])[0]
+
+
+def _ranges(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers from each `first` on, so many."""
+    return np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import StoreError
-from engine.review import anchored, forget_artefacts, forget_faces, forget_scan, rerun
+from engine.review import forget_artefacts, forget_faces, forget_scan, rerun
 from engine.review.decision import LABELS, Cover
 from engine.review.forget_plan import Going, holds
 from engine.review.scrub import Scrub
 from engine.review.state import coverage, covers_of
-from store import backups, decisions, erase, repair, results, work
+from store import anchored, backups, decisions, erase, repair, results, work
 from store.atomic import atomic_path
 from store.commit_point import commit_point
 from store.database import Reader, Transaction
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("rollcall.review")
 
 Span = tuple[int, int]
-Paths = dict[tuple[int, int], list[Span]]
-"""(decision, number) of an anchor -> stretches (start_us, end_us) of its path."""
-
 SPARE_BYTES = 64_000_000
 
 
@@ -84,8 +81,7 @@ def complete(engine: Engine, going: Going) -> dict[str, Any]:
         commit_point("forget.vectors")
         backup = backups.folder(engine.home) / f"library-forgotten-{datetime.fromisoformat(going.at):%Y%m%dT%H%M%S}.duckdb"
         engine.database.rewrite(lambda fresh: _back_up(fresh, backup))
-        covered, labels = _others_on_them(engine.database, going)
-        cut = {anchor: spans for anchor, spans in covered.items() if anchor[0] in labels}
+        cut = _others_on_them(engine.database, going)
         engine.database.journal.rewrite(lambda line: _line(line, going, people_of, cut))
         commit_point("forget.journal")
         _files(engine, going, backup)
@@ -108,8 +104,7 @@ def _commit(engine: Engine, going: Going, people_of: dict[str, frozenset[int]]) 
         if command.replayed is not None:
             return
         transaction = command.transaction
-        covered, cut = _others_on_them(transaction, going)
-        erase.bury_anchors(transaction, going.people, covered, cut)
+        erase.bury_anchors(transaction, going.people, _others_on_them(transaction, going))
         _tombstones(transaction, going, scrub)
         erase.rewrite_texts(transaction, lambda value, about: value if scrub.spares(about) else scrub.value(value), people_of)
         erase.bury(transaction, going.people)
@@ -127,21 +122,20 @@ def _commit(engine: Engine, going: Going, people_of: dict[str, frozenset[int]]) 
         command.result = {**_answer(engine, going), "proof": None}
 
 
-def _others_on_them(transaction: Reader, going: Going) -> tuple[Paths, set[int]]:
-    """Anchors of decisions about others that lie on faces that go, with the stretches; and which of these decisions are labels."""
+def _others_on_them(transaction: Reader, going: Going) -> erase.Cut:
+    """Anchors of labels about others that lie on faces that go, with the stretches: the label must not come back to the faces."""
     rows = transaction.rows("SELECT decision_id, verb, person_id FROM decision")
-    verbs = {row["decision_id"]: row["verb"] for row in rows if row["person_id"] not in going.people}
-    found: Paths = defaultdict(list)
+    labels = {row["decision_id"] for row in rows if row["person_id"] not in going.people and row["verb"] in LABELS}
+    found: erase.Cut = defaultdict(list)
     for run_id, held in going.stretches.items():
         by_track: dict[int, list[Span]] = defaultdict(list)
         for track, start, end, _ in held:
             by_track[track].append((start, end))
         for cover in covers_of(decisions.coverage_of_run(transaction, run_id)):
             spans = [(max(a, cover.start_us), min(b, cover.end_us)) for a, b in by_track.get(cover.track_id, [])]
-            if cover.decision_id in verbs:
+            if cover.decision_id in labels:
                 found[cover.decision_id, cover.number] += [span for span in spans if span[0] < span[1]]
-    covered = {anchor: spans for anchor, spans in found.items() if spans}
-    return covered, {decision for decision, _ in covered if verbs[decision] in LABELS}
+    return {anchor: spans for anchor, spans in found.items() if spans}
 
 
 def _tombstones(transaction: Transaction, going: Going, scrub: Scrub) -> None:
@@ -185,7 +179,7 @@ def _back_up(fresh: Path, target: Path) -> None:
         shutil.copyfile(fresh, path)
 
 
-def _line(line: dict[str, Any], going: Going, people_of: dict[str, frozenset[int]], cut: Paths) -> dict[str, Any]:
+def _line(line: dict[str, Any], going: Going, people_of: dict[str, frozenset[int]], cut: erase.Cut) -> dict[str, Any]:
     """A line of the journal without them; its key, time, maker and operation stay, so that it is known when it is repeated or replayed."""
     scrub = going.scrub()
     key = line.get("key")
@@ -198,7 +192,7 @@ def _line(line: dict[str, Any], going: Going, people_of: dict[str, frozenset[int
     return {**kept, **rest}
 
 
-def _facts(facts: dict[str, Any], going: Going, scrub: Scrub, cut: Paths) -> dict[str, Any]:
+def _facts(facts: dict[str, Any], going: Going, scrub: Scrub, cut: erase.Cut) -> dict[str, Any]:
     """What a batch can be written again by, without them."""
     gone = {row["decision_id"] for row in facts.get("decisions", []) if row["person_id"] in going.people}
     changed = dict(scrub.value({name: value for name, value in facts.items() if name not in ("decisions", "anchors")}))
@@ -210,17 +204,8 @@ def _facts(facts: dict[str, Any], going: Going, scrub: Scrub, cut: Paths) -> dic
         }
         for row in facts.get("decisions", [])
     ]
-    changed["anchors"] = [
-        {**row, "t_us": [], "boxes": []} if row["decision_id"] in gone else _cut(row, cut.get((row["decision_id"], row["number"]), []))
-        for row in anchored.unpacked(facts.get("anchors", []))
-    ]
+    changed["anchors"] = erase.anchors_without(anchored.unpacked(facts.get("anchors", [])), gone, cut)
     return changed
-
-
-def _cut(row: dict[str, Any], spans: list[Span]) -> dict[str, Any]:
-    """An anchor without the part of its path that lies on faces that go."""
-    t_us, boxes = erase.without(row["t_us"], row["boxes"], spans)
-    return {**row, "t_us": t_us, "boxes": boxes}
 
 
 def _parameters(parameters: dict[str, Any], gone: bool, scrub: Scrub) -> Any:

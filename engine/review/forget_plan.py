@@ -176,7 +176,7 @@ def _pictures(engine: Engine, people: list[int], held: dict[int, list[Stretch]])
 
 def _vectors(engine: Engine, people: list[int], faces: dict[int, Faces]) -> list[list[float]]:
     """Some vectors of theirs from wherever there are any."""
-    found = [row["vector"] for row in erase.bank(engine.database, people)][:2] + erase.anchored(engine.database, people)[:2]
+    found = [row["vector"] for row in erase.bank(engine.database, people)][:2]
     for run_id, one in faces.items():
         found += forget_artefacts.vectors(engine, run_id, one, 1).tolist()
     unique: list[list[float]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from engine.review import anchors
 from engine.review.decision import Cover, Decision, read
 from engine.review.fold import MachineTrack
 from engine.review.state import EpisodeState, People, build, coverage, covers_of
-from store import decisions, results
+from store import anchored, decisions, results
 from store.database import Database, Reader, Transaction
 
 
@@ -49,10 +50,10 @@ def _find(database: Database, transaction: Reader, episode_id: int, run_id: int,
     return [cover for d in missing for cover in anchors.covers(d, paths.get(d.decision_id, []), faces)]
 
 
-def paths_of(table: pa.Table) -> dict[int, list[anchors.Path]]:
-    """decision -> its paths, from ANCHOR rows."""
+def paths_of(rows: Iterable[anchored.Row]) -> dict[int, list[anchors.Path]]:
+    """decision -> its paths."""
     found: dict[int, list[anchors.Path]] = {}
-    for row in table.to_pylist():
+    for row in rows:
         boxes = np.array(row["boxes"], np.float32).reshape(-1, 4)
         path = anchors.Path(row["number"], row["part"], row["start_us"], row["end_us"], np.array(row["t_us"], np.int64), boxes)
         found.setdefault(row["decision_id"], []).append(path)
@@ -75,7 +76,7 @@ def lost(database: Database, state: EpisodeState) -> list[dict[str, Any]]:
     """Standing decisions some of whose anchors show no face in the run: rows of decision_id, number, start_us, end_us (design: they stand, and
     are tried again in every later run)."""
     found = {(c.decision_id, c.number) for covers in state.covers.values() for c in covers}
-    rows = decisions.anchors_of_episode(database, state.episode_id).to_pylist()
+    rows = decisions.anchors_of_episode(database, state.episode_id)
     standing = {one for one in state.decisions if one not in state.rules.voided and not state.fixed(one)}
     missing = (row for row in rows if row["decision_id"] in standing and (row["decision_id"], row["number"]) not in found)
     # Paths on faces that were forgotten were taken out: they are not looked for.

@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from engine.errors import Conflict
-from engine.review import anchored, people, rerun
+from engine.review import people, rerun
 from engine.review.decision import Decision
 from engine.review.state import People
-from store import decisions, facebank
+from store import anchored, decisions, facebank
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -35,7 +33,7 @@ def restore(engine: Engine, line: dict[str, Any]) -> None:
             decisions.append(command.transaction, line["key"], rows)
             command.transaction.reserve("decision", "decision_id", max((row["decision_id"] for row in rows), default=0))
             command.transaction.reserve("person", "person_id", max((row["person_id"] or 0 for row in rows), default=0))
-            decisions.append_anchors(command.transaction, _anchors(anchored.unpacked(facts["anchors"])))
+            decisions.append_anchors(command.transaction, anchored.repacked(anchored.unpacked(facts["anchors"])))
             for entry in facts.get("entries", []):
                 facebank.add(command.transaction, **entry)
                 command.transaction.reserve("facebank", "entry_id", entry["entry_id"])
@@ -50,8 +48,3 @@ def restore(engine: Engine, line: dict[str, Any]) -> None:
                 rerun.apply(database, command.transaction, episode_id, active)
             command.result, command.facts = facts["result"], {name: facts[name] for name in ("decisions", "anchors", "entries") if name in facts}
         engine.review.forget()
-
-
-def _anchors(rows: list[dict[str, Any]]) -> pa.Table:
-    columns = [pa.array([row.get(field.name) for row in rows], field.type) for field in decisions.ANCHOR]
-    return pa.table(columns, schema=decisions.ANCHOR)

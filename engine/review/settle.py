@@ -139,17 +139,17 @@ class Settling:
 def _prepare(engine: Engine, episode_id: int, scratch: Path) -> Settling | None:
     """What a worker needs; None when the run is gone or its artefact is."""
     database = engine.database
-    with database.exclusive():
-        row = database.row("SELECT active_run_id FROM episode WHERE episode_id = ?", [episode_id])
-        run = results.run(database, row["active_run_id"]) if row and row["active_run_id"] else None
-        if run is None:
-            return None
-        key = run["stages"]["identify"]
-        if not engine.artefacts.exists("identify", key):
-            log.warning("the totals of episode %d cannot follow decisions: what they are made from is gone; analyse it again", episode_id)
-            return None
-        stored = results.explained(database, run["run_id"])
-        seq = decisions.newest(database)
+    # Nobody who decides waits for this: labels newer than `seq` are of a decision after which it is all done again.
+    seq = decisions.newest(database)
+    row = database.row("SELECT active_run_id FROM episode WHERE episode_id = ?", [episode_id])
+    run = results.run(database, row["active_run_id"]) if row and row["active_run_id"] else None
+    if run is None:
+        return None
+    key = run["stages"]["identify"]
+    if not engine.artefacts.exists("identify", key):
+        log.warning("the totals of episode %d cannot follow decisions: what they are made from is gone; analyse it again", episode_id)
+        return None
+    stored = results.explained(database, run["run_id"])
     run_id = run["run_id"]
     identity = _numbered(stored["identity"], "cluster", "cluster_id", ids.cluster_id(run_id, 0))
     pieces = _numbered(stored["pieces"], "track", "track_id", ids.track_id(run_id, 0))

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.review.decision import Cover, Decision, erased, read, touches, voided
-from engine.review.fold import MachineTrack, Piece, Rulebook, fold_track
+from engine.review.fold import MachineTrack, Piece, Rulebook, Trail, fold_tracks, follow
 from store import decisions, ids, results
 from store.database import Database
 
@@ -42,9 +42,9 @@ class People:
 class EpisodeState:
     """One run under review. Never changed in place: `with_decisions` gives the next one.
 
-    tracks: by id. covers: of each track, by all decisions, also those taken back; spread: the same, of each decision. pieces: of each track, in time
-    order. held_us: microseconds of track under each label. rev: the newest decision that touches any of the run's faces. moved: tracks whose
-    pieces differ from the state this one was made of.
+    tracks: by id. covers: of each track, by all decisions, also those taken back; spread: the same, of each decision; trails: of each track that was
+    covered, what it shares with others. pieces: of each track, in time order. held_us: microseconds of track under each label. rev: the newest
+    decision that touches any of the run's faces. moved: tracks whose pieces differ from the state this one was made of.
     """
 
     run_id: int
@@ -54,6 +54,7 @@ class EpisodeState:
     decisions: Mapping[int, Decision]
     covers: Mapping[int, tuple[Cover, ...]]
     spread: Mapping[int, tuple[Cover, ...]]
+    trails: Mapping[int, Trail | None]
     rules: Rulebook
     pieces: Mapping[int, tuple[Piece, ...]]
     held_us: Mapping[int | None, int]
@@ -87,22 +88,23 @@ class EpisodeState:
             touched |= {cover.track_id for one in changed for cover in spread.get(one, ())}
         if rules.merged != self.rules.merged:
             touched |= self._of_people(spread, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
-        pieces = dict(self.pieces)
+        pieces, trails = dict(self.pieces), dict(self.trails)
         held, moved = dict(self.held_us), list[int]()
-        for track in touched:
-            after = fold_track(self.tracks[track], by_track.get(track, ()), rules)
+        follow(trails, self.tracks, fresh, mine)
+        for track, after in fold_tracks(touched, self.tracks, by_track, trails, rules):
             if after != self.pieces[track]:
                 pieces[track] = after
                 moved.append(track)
         moved.sort()
-        _hold(held, chain.from_iterable(map(self.pieces.__getitem__, moved)), -1)
-        _hold(held, chain.from_iterable(map(pieces.__getitem__, moved)), 1)
+        _hold(held, map(self.pieces.__getitem__, moved), -1)
+        _hold(held, map(pieces.__getitem__, moved), 1)
         rev = max((piece.rev for track in moved for piece in pieces[track]), default=0)
         return replace(
             self,
             decisions=mine,
             covers=by_track,
             spread=spread,
+            trails=trails,
             rules=rules,
             pieces=pieces,
             held_us=held,
@@ -147,7 +149,7 @@ class EpisodeState:
 
     def columns(self, tracks: Iterable[int]) -> dict[str, tuple[Any, ...]]:
         """The pieces of some tracks, field by field."""
-        pieces = [piece for track in tracks for piece in self.pieces[track]]
+        pieces = list(chain.from_iterable(map(self.pieces.__getitem__, tracks)))
         return dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
 
 
@@ -175,14 +177,15 @@ def build(
 ) -> EpisodeState:
     """Fold a run whole."""
     mine = {d.decision_id: d for d in sorted([*known, *people.decisions], key=lambda d: d.decision_id)}
-    spread = _with_spread({}, (cover for found in covers.values() for cover in found))
+    spread = _with_spread({}, chain.from_iterable(covers.values()))
     rules = rulebook(run_id, tracks, mine, spread)
-    pieces = {track_id: fold_track(tracks[track_id], covers.get(track_id, ()), rules) for track_id in sorted(tracks)}
+    trails: dict[int, Trail | None] = {}
+    follow(trails, tracks, chain.from_iterable(covers.values()), mine)
+    pieces = dict(fold_tracks(sorted(tracks), tracks, covers, trails, rules))
     held: dict[int | None, int] = {}
-    for found in pieces.values():
-        _hold(held, found, 1)
+    _hold(held, pieces.values(), 1)
     rev = max((piece.rev for found in pieces.values() for piece in found), default=0)
-    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, rules, pieces, held, rev)
+    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, trails, rules, pieces, held, rev)
 
 
 def _with_spread(spread: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover]) -> dict[int, tuple[Cover, ...]]:
@@ -193,11 +196,15 @@ def _with_spread(spread: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover
     return {**spread, **{one: (*spread.get(one, ()), *mine) for one, mine in fresh.items()}}
 
 
-def _hold(held: dict[int | None, int], pieces: Iterable[Piece], sign: int) -> None:
-    """Add the microseconds of pieces to those of their people, or take them away."""
-    for piece in pieces:
-        if not piece.excluded:
-            held[piece.person_id] = held.get(piece.person_id, 0) + sign * (piece.end_us - piece.start_us)
+def _hold(held: dict[int | None, int], tracks: Iterable[tuple[Piece, ...]], sign: int) -> None:
+    """Add the microseconds of the pieces of tracks to those of their people, or take them away."""
+    sums: dict[int | None, int] = defaultdict(int)
+    for pieces in tracks:
+        for piece in pieces:
+            if not piece.excluded:
+                sums[piece.person_id] += piece.end_us - piece.start_us
+    for person, us in sums.items():
+        held[person] = held.get(person, 0) + sign * us
 
 
 def rulebook(run_id: int, tracks: Mapping[int, MachineTrack], known: dict[int, Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:

@@ -109,8 +109,7 @@ def _builds_on(database: Database, later: Decision, source: Decision, bounds: di
 def _anchor_bounds(database: Database, episode_id: int) -> dict[int, list[Cover]]:
     """Stretches of all anchors of an episode, by decision."""
     found: dict[int, list[Cover]] = {}
-    rows = decisions.anchors_of_episode(database, episode_id).select(["decision_id", "number", "part", "start_us", "end_us"]).to_pylist()
-    for row in rows:
+    for row in decisions.anchors_of_episode(database, episode_id):
         cover = Cover(row["decision_id"], row["number"], row["part"], 0, row["start_us"], row["end_us"], "frames")
         found.setdefault(row["decision_id"], []).append(cover)
     return found

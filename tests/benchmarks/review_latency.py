@@ -124,6 +124,20 @@ def measure(client: Client, repeat: int, tracks: int) -> dict[str, list[float]]:
     def ask(name: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         return timed(name, lambda: client.call(operation, parameters))
 
+    def largest(number: int) -> None:
+        """Every verb there is about the largest cluster."""
+        size = sum(one.cluster == 0 for one in seen(tracks))
+        cluster, name = ids.cluster_id(1, 0), f"the largest cluster ({size} tracks)"
+        ask(f"cluster_assign, {name}", "cluster_assign", {"cluster_id": cluster, "person": "Ana"})
+        for done in ("undo", "redo", "undo"):
+            ask(f"decision_{done}, {name}", f"decision_{done}", {})
+        ask(f"cluster_assign, {name}, somebody new", "cluster_assign", {"cluster_id": cluster, "person": f"Cy {number}", "create": True})
+        client.call("decision_undo", {})
+        ask(f"cluster_reject, {name}", "cluster_reject", {"cluster_id": cluster, "person": "Bea"})
+        client.call("decision_undo", {})
+        ask(f"cluster_merge, {name}", "cluster_merge", {"cluster_id": cluster, "into_cluster_id": ids.cluster_id(1, 45), "force": True})
+        client.call("decision_undo", {})
+
     client.call("track_assign", {"tracks": [str(ids.track_id(1, 0))], "person": "Ana", "create": True})
     client.call("track_assign", {"tracks": [str(ids.track_id(1, 1))], "person": "Bea", "create": True})
     for number in range(repeat):
@@ -150,6 +164,7 @@ def measure(client: Client, repeat: int, tracks: int) -> dict[str, list[float]]:
                 if number % 4 == 0:
                     ask("decision_redo", "decision_redo", {})
                     ask("decision_undo", "decision_undo", {})
+        largest(number)
         ask("queue page (20 items)", "queue_list", {"episode": "1"})
         ask("queue_next", "queue_next", {"episode": "1"})
         ask("track_list (100)", "track_list", {"episode": "1"})
