@@ -184,6 +184,22 @@ def test_9_a_lock_holds_against_machine_agent_and_careless_people(bench: Bench) 
     assert bench.who(episode) == ["Flo"]
 
 
+def test_an_agent_leaves_people_as_they_are_whom_something_locked_shows(bench: Bench) -> None:
+    episode, eve, flo, gus = bench.episode(), bench.person("Eve"), bench.person("Flo"), bench.person("Gus")
+    bench.run(episode, [Seen(0, 10, 0, eve), Seen(20, 30, 1, flo)])
+    merge = {"person_id": eve, "into_person_id": flo}
+    done = bench.call(AGENT, "person_merge", person_id=gus, into_person_id=eve)
+    bench.call(PAT, "track_lock", tracks=[str(bench.track(episode, 0))])
+    for name, given in (("person_merge", merge), ("decision_undo", {"batch": done["batch"]})):
+        with pytest.raises(Refused, match="locked, and depends on who is one person"):
+            bench.call(AGENT, name, **given)
+    done = bench.call(AGENT, "person_merge", person_id=flo, into_person_id=eve)
+    assert bench.who(episode) == ["Eve", "Eve"], "others may come to them"
+    bench.call(PAT, "decision_undo", batch=done["batch"])
+    bench.call(PAT, "person_merge", **merge)
+    assert bench.who(episode) == ["Flo", "Flo"], "a person may"
+
+
 def test_10_a_decision_without_a_face_stands_and_finds_it_again(bench: Bench) -> None:
     episode = bench.episode()
     bench.run(episode, [Seen(0, 10, 0), Seen(50, 55, 1)])

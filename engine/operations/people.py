@@ -157,7 +157,7 @@ class PersonRename(Change):
 def person_rename(context: Context, p: PersonRename) -> Changed:
     """Name an unknown person, or rename a known one; every episode they are in shows the new name, and the old one stays as an alias."""
     engine = context.engine
-    return change(context, "person_rename", p, lambda: persons.rename(engine.review, engine.database, p.person_id, p.name))
+    return change(context, "person_rename", p, lambda: persons.rename(engine.review, engine.database, p.person_id, p.name, str(context.actor)))
 
 
 class PersonMerge(Change):
@@ -168,8 +168,8 @@ class PersonMerge(Change):
 @operation("write", "review", params=PersonMerge, result=Changed, idempotent=False)
 def person_merge(context: Context, p: PersonMerge) -> Changed:
     """Say that two people are one, in every episode. Undoing it separates exactly what it joined."""
-    engine = context.engine
-    return change(context, "person_merge", p, lambda: persons.merge(engine.review, engine.database, p.person_id, p.into_person_id))
+    engine, actor = context.engine, str(context.actor)
+    return change(context, "person_merge", p, lambda: persons.merge(engine.review, engine.database, p.person_id, p.into_person_id, actor))
 
 
 class PersonArchive(Change):

@@ -10,7 +10,8 @@ from engine.errors import Conflict, Refused
 from engine.review.decision import Decision
 from engine.review.fold import Piece
 from engine.review.targets import Aim, of_pieces
-from store.database import now
+from store import results
+from store.database import Database, now
 
 if TYPE_CHECKING:
     from engine.review.desk import Desk
@@ -84,6 +85,20 @@ def permitted(aim: Aim, actor: str, *, force: bool, kept: list[str]) -> Aim:
     if decided:
         kept.append(f"{_count(decided)} decided by a person and kept as {_verb(decided)}.")
     return of_pieces(aim.state, aim.level, free, aim.targets[0].part if aim.targets else 0)
+
+
+def check_people(database: Database, people: Sequence[int], actor: str) -> None:
+    """Who is one person decides what every label of them shows: agents leave that as it is where something locked depends on it.
+
+    Raises:
+        Refused: a locked track is labelled as one of these people, or was decided not to be one.
+    """
+    if not is_person(actor) and people and (tracks := results.locked_about(database, people)):
+        raise Refused(
+            f"Track {tracks[0]} is locked, and depends on who is one person.",
+            "A person can do this, or unlock it with `rollcall track unlock`.",
+            tracks=tracks,
+        )
 
 
 def _tracks(pieces: Sequence[Piece]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Conflict, NotFound
-from engine.review import people
+from engine.review import authority, people
 from engine.review.decision import Verb
 from engine.review.draft import Draft, Plan
 
@@ -27,7 +27,7 @@ def _draft(row: dict[str, Any], verb: Verb, **parameters: Any) -> Draft:
     return Draft(verb, None, row["show_id"], None, row["person_id"], (), {**parameters, "before": people.before(row)})
 
 
-def rename(desk: Desk, database: Database, person_id: int, text: str) -> Plan:
+def rename(desk: Desk, database: Database, person_id: int, text: str, actor: str) -> Plan:
     """Name somebody. Who was added under that name but never seen is the one now found, and goes into them.
 
     Raises:
@@ -45,23 +45,26 @@ def rename(desk: Desk, database: Database, person_id: int, text: str) -> Plan:
         if people.episodes_of(database, [other]):
             hint = f"If they are one, `rollcall person merge {person_id} {other}`; else add something that tells them apart."
             raise Conflict(f"Person {other} of this show is called {found['name']!r} already.", hint)
+        authority.check_people(database, [other], actor)
         plan.drafts.append(_draft(found, "person_merge", into=person_id))
         plan.notes.append(f"Person {other}, who was added as {found['name']} and never seen, is now person {person_id}.")
     plan.drafts.append(_draft(row, "person_rename", name=name))
     return plan
 
 
-def merge(desk: Desk, database: Database, person_id: int, into: int) -> Plan:
+def merge(desk: Desk, database: Database, person_id: int, into: int, actor: str) -> Plan:
     """One person is another, in every episode; the name and picture of `into` are kept.
 
     Raises:
         Conflict: they are one already, or of two shows.
+        Refused: something locked would show somebody else, and the actor is not a person.
     """
     row, target = _row(desk, person_id), _row(desk, into)
     if person_id == into:
         raise Conflict("That is one person.", "Name two.")
     if row["show_id"] != target["show_id"]:
         raise Conflict("They are of two shows.", "People are kept apart by show.")
+    authority.check_people(database, [person_id], actor)
     plan = Plan(also=people.analysed(database, people.episodes_of(database, [person_id, into])))
     if row["name"] is not None and target["name"] is None:
         plan.notes.append(f"{target['person_id']} has no name and takes {row['name']}.")

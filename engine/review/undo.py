@@ -67,6 +67,8 @@ def _check_authority(desk: Desk, database: Database, ledger: Ledger, chosen: lis
     if foreign is not None:
         raise Refused(f"Decision {foreign.decision_id} is {foreign.actor}'s.", "An agent takes back its own decisions only; ask a person.")
     reached = ledger.reached(d.decision_id for d in chosen)
+    merges = [d for d in ledger.some(reached) if d.verb == "person_merge"]
+    authority.check_people(database, sorted({one for d in merges for one in (d.person_id, d.parameters["into"]) if one is not None}), actor)
     for episode in sorted(people.analysed(database, {d.episode_id for d in ledger.some(reached) if d.episode_id is not None})):
         state = desk.state(episode)
         for track in sorted({cover.track_id for one in reached for cover in state.spread.get(one, ())}):
