@@ -2,7 +2,7 @@
 
 All shots of the clips of one half, in drawn order, are one episode (tests.benchmarks.recut): faces, tracks, clusters and misses are those of the
 real pipeline, the truth is that of the clips. Nobody is known beforehand, everybody has a name. Answers, actions and orders are those of
-tests.benchmarks.review_cost; the rivals fill our sheets in their order.
+tests.benchmarks.review_cost.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from engine.identity.gallery import Gallery
 from tests.benchmarks.material import HALVES
 from tests.benchmarks.recipe import NOBODY, Made, Recipe
 from tests.benchmarks.recut import Stock, recut
-from tests.benchmarks.review_cost import LIMIT, asked, keys
+from tests.benchmarks.review_cost import LIMIT, ORDERS, asked, keys
 from tests.benchmarks.reviewer import Desk
 
 SHARES = (0.95, 0.98, 0.99)
-
-ORDERS = ("ours", "largest, sheets", "least sure, sheets", "random, sheets")
 
 
 def whole(stock: Stock, seed: int) -> Made:
