@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import BadInput
+from engine.review import settle
 from tests.desk import Bench, Seen
 
 PAT = "person:pat"
@@ -35,6 +38,23 @@ def asked(bench: Bench, episode: int, units: list[tuple[str, int | None, list[in
         item = json.dumps({"id": "abc", "units": parts})
         transaction.insert("queue_item", run_id=run_id, episode_id=episode, rank=0, at_risk_s=5.0, item=item)
     return "abc"
+
+
+def named(tmp_path: Path, kind: str, proposed: int | None) -> str:
+    """The id an item gets when it is made of one piece, asked like this."""
+    pieces = pa.table({"track_id": [100001], "start_us": [0], "end_us": [2_000_000]})
+    empty = pa.table({"piece": pa.array([], pa.int64()), "person_id": pa.array([], pa.int64()), "probability": pa.array([], pa.float32())})
+    pq.write_table(empty, tmp_path / "suggestions.parquet")
+    unit = {"kind": kind, "rows": [0], "shown": [0], "proposed": proposed}
+    (tmp_path / "items.json").write_text(json.dumps([{"at_risk_s": 2.0, "units": [unit]}]))
+    answer = {"suggestions": str(tmp_path / "suggestions.parquet"), "items": str(tmp_path / "items.json")}
+    _, items = settle._questions(settle.Settling(1, 1, 1, pieces, {}), answer)
+    return str(json.loads(items["item"][0].as_py())["id"])
+
+
+def test_an_item_is_another_when_it_proposes_somebody_else(tmp_path: Path) -> None:
+    made = [named(tmp_path, "suggestion", 1), named(tmp_path, "suggestion", 2), named(tmp_path, "suggestion", None), named(tmp_path, "name", None)]
+    assert len(set(made)) == 4 and named(tmp_path, "suggestion", 1) == made[0]
 
 
 @pytest.fixture

@@ -232,7 +232,9 @@ def _questions(settling: Settling, answer: dict[str, Any]) -> tuple[pa.Table, pa
         for unit in item["units"]:
             unit["targets"] = [spans[row] for row in unit.pop("rows")]
             unit["shown"] = [spans[row] for row in unit["shown"]]
-        item["id"] = blake2b(json.dumps([unit["targets"] for unit in item["units"]]).encode(), digest_size=6).hexdigest()
+        # By what is asked: a yes never means somebody else than was shown.
+        asked = [(unit["targets"], unit["kind"] == "name", unit["proposed"]) for unit in item["units"]]
+        item["id"] = blake2b(json.dumps(asked).encode(), digest_size=6).hexdigest()
     columns = {
         "rank": pa.array(range(len(items)), pa.int32()),
         "at_risk_s": pa.array([item["at_risk_s"] for item in items], pa.float64()),
