@@ -224,6 +224,16 @@ def _change_by_case(
     transaction.execute(f"UPDATE assignment SET {', '.join(changes)} WHERE {where}", parameters)
 
 
+def locked_about(database: Database, people: Sequence[int]) -> list[int]:
+    """Tracks of runs in force that are locked and labelled as one of these people, or decided not to be one of them."""
+    rows = database.rows(
+        """SELECT DISTINCT a.track_id FROM assignment a JOIN episode e ON e.active_run_id = a.run_id
+           WHERE a.locked AND NOT a.excluded AND (list_contains(?, a.person_id) OR list_has_any(a.rejected, ?)) ORDER BY a.track_id""",
+        [list(people), list(people)],
+    )
+    return [row["track_id"] for row in rows]
+
+
 def replace_labels(transaction: Transaction, run_id: int, track_ids: Sequence[int], rows: pa.Table) -> None:
     """Replace the labels in force of some tracks of a run by rows of ASSIGNMENT."""
     within = "run_id = ? AND track_id BETWEEN ? AND ?"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -134,16 +133,6 @@ def pieces_of_track(database: Database, run_id: int, track_id: int) -> list[dict
            FROM assignment a LEFT JOIN called p ON p.person_id = a.person_id WHERE a.run_id = ? AND a.track_id = ? ORDER BY a.start_us""",
         [run_id, track_id],
     )
-
-
-def locked_about(database: Database, people: Sequence[int]) -> list[int]:
-    """Tracks of runs in force that are locked and labelled as one of these people, or decided not to be one of them."""
-    rows = database.rows(
-        """SELECT DISTINCT a.track_id FROM assignment a JOIN episode e ON e.active_run_id = a.run_id
-           WHERE a.locked AND NOT a.excluded AND (list_contains(?, a.person_id) OR list_has_any(a.rejected, ?)) ORDER BY a.track_id""",
-        [list(people), list(people)],
-    )
-    return [row["track_id"] for row in rows]
 
 
 def machine_labels(database: Reader, run_id: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from engine.errors import Conflict, Refused
 from engine.review.decision import Decision
 from engine.review.fold import Piece
 from engine.review.targets import Aim, of_pieces
-from store import results
+from store import decisions
 from store.database import Database, now
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def check_people(database: Database, people: Sequence[int], actor: str) -> None:
     Raises:
         Refused: a locked track is labelled as one of these people, or was decided not to be one.
     """
-    if not is_person(actor) and people and (tracks := results.locked_about(database, people)):
+    if not is_person(actor) and people and (tracks := decisions.locked_about(database, people)):
         raise Refused(
             f"Track {tracks[0]} is locked, and depends on who is one person.",
             "A person can do this, or unlock it with `rollcall track unlock`.",
