@@ -77,27 +77,27 @@ async def go_to(driver: Driver, review: Review, item: Item) -> None:
         await driver.settled()
 
 
-async def alone_and_gone(driver: Driver, client: Client) -> tuple[Review, Item]:
-    """Review at an item of one track, which left the queue since, though nobody decided about it: it is asked together with others."""
-    *others, last = [unit["shown"] for unit in sheet(client)["asked"]]
-    batch = client.call("track_assign", {"tracks": [ref for refs in others for ref in refs], "person": "Ana"})["batch"]
-    alone = next(item for item in queue(client) if shown(item) == last)
+async def at_the_last_of_a_sheet_that_is_gone(driver: Driver, client: Client) -> tuple[Review, Item]:
+    """Review at the last face of an item that left the queue since: somebody else decided about its first face."""
+    several = sheet(client)
     review = await reviewing(driver)
-    await go_to(driver, review, alone)
-    client.call("decision_undo", {"batch": batch})
-    assert alone["item"] not in [item["item"] for item in queue(client)]
-    return review, alone
+    await go_to(driver, review, several)
+    await driver.press(*["right"] * (len(shown(several)) - 1))
+    client.call("track_assign", {"tracks": [shown(several)[0]], "person": "Ben", "create": True})
+    assert several["item"] not in [item["item"] for item in queue(client)]
+    return review, several
 
 
 async def test_a_name_for_faces_whose_item_is_gone_is_taken(home: Path, client: Client) -> None:
     async with driven(home) as driver:
-        review, item = await alone_and_gone(driver, client)
+        review, item = await at_the_last_of_a_sheet_that_is_gone(driver, client)
         await driver.press("a")
-        await driver.type("Ben")
+        await driver.type("Cy")
         await driver.press("enter")
-        await driver.until(lambda: people(client, shown(item)[0]) == ["Ben"], "the name")
+        await driver.until(lambda: people(client, shown(item)[-1]) == ["Cy"], "the name")
         assert review._answered == 1
         assert errors(driver) == []
+        assert people(client, shown(item)[0]) == ["Ben"]
 
 
 async def test_a_name_is_for_the_faces_it_was_asked_for(home: Path, client: Client) -> None:
@@ -143,7 +143,7 @@ async def test_yes_to_what_is_not_asked_any_more_is_asked_anew(home: Path, clien
 
 async def test_putting_off_what_is_not_asked_any_more(home: Path, client: Client) -> None:
     async with driven(home) as driver:
-        review, item = await alone_and_gone(driver, client)
+        review, item = await at_the_last_of_a_sheet_that_is_gone(driver, client)
         await driver.press("tab")
         await driver.until(lambda: review.item is None or review.item["item"] != item["item"], "the next")
         await driver.settled()
