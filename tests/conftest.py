@@ -10,6 +10,8 @@ import pytest
 
 from engine.wire import Client
 from tests.agents import Analysed, analyse
+from tests.desk import Bench
+from tests.screens import copied, make_library
 
 
 def _folder(variable: str) -> Path:
@@ -40,12 +42,26 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with an analysed episode, made once; tests work on copies."""
-    from tests.screens import make_library
-
     folder = tmp_path_factory.mktemp("library")
     (folder / "clips").mkdir()
     make_library(folder / "home", folder / "clips")
     return folder / "home"
+
+
+@pytest.fixture
+def home(library: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of that workspace; its engine is ended afterwards."""
+    made = copied(library, tmp_path)
+    yield made
+    Client(made).stop()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """An engine in this process with an empty library."""
+    made = Bench(tmp_path / "home")
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -16,16 +15,9 @@ from app.screens.library import Library
 from app.screens.palette import entries, matching
 from engine.errors import RollcallError
 from engine.wire import Client
-from tests.screens import Driver, copied, driven
+from tests.screens import Driver, driven
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def home(library: Path, tmp_path: Path) -> Iterator[Path]:
-    made = copied(library, tmp_path)
-    yield made
-    Client(made).stop()
 
 
 def names(home: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,12 @@ import pytest
 from app import keys
 from app.app import RollcallApp
 from app.screens.base import MANY, Place
-from engine.wire import Client
-from tests.screens import Driver, copied, driven
+from tests.screens import Driver, driven
 
 pytestmark = pytest.mark.anyio
 
 TAB_PLACES = {"results": ["results"], "tracks": ["faces"], "identities": ["faces"], "detections": ["detections"]}
 PLAIN_PLACES = {"library": ["library"], "jobs": ["jobs"], "health": ["health"], "people": ["people"], "review": ["review"], "audit": ["audit"]}
-
-
-@pytest.fixture
-def home(library: Path, tmp_path: Path) -> Iterator[Path]:
-    made = copied(library, tmp_path)
-    yield made
-    Client(made).stop()
 
 
 @pytest.fixture

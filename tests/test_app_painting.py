@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from textual.widgets._toast import ToastRack
 
 from app.app import RollcallApp
 from app.widgets.player import Player
-from engine.wire import Client
-from tests.screens import copied, driven
+from tests.screens import driven
 
 pytestmark = pytest.mark.anyio
 
@@ -44,13 +42,6 @@ class Terminal:
     def text(self, width: int, height: int) -> str:
         """What is read on it."""
         return "\n".join("".join(self.cells.get((y, x), " ") for x in range(width)).rstrip() for y in range(height))
-
-
-@pytest.fixture
-def home(library: Path, tmp_path: Path) -> Iterator[Path]:
-    made = copied(library, tmp_path)
-    yield made
-    Client(made).stop()
 
 
 @pytest.fixture

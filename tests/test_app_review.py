@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,9 @@ import pytest
 from app.screens.asking import Item, follower, same_question
 from app.screens.review import CHANGED, Review
 from engine.wire import Client
-from tests.screens import WAIT_S, Driver, copied, driven
+from tests.screens import WAIT_S, Driver, driven
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def home(library: Path, tmp_path: Path) -> Iterator[Path]:
-    made = copied(library, tmp_path)
-    yield made
-    Client(made).stop()
 
 
 @pytest.fixture

@@ -15,16 +15,9 @@ import pytest
 from app.link import FLUSH_EVERY_S, Link, News
 from app.screens.base import Place
 from engine.wire import Client
-from tests.screens import Driver, copied, driven
+from tests.screens import Driver, driven
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def home(library: Path, tmp_path: Path) -> Iterator[Path]:
-    made = copied(library, tmp_path)
-    yield made
-    Client(made).stop()
 
 
 async def test_engine_killed_and_restarted_under_the_screens(home: Path) -> None:

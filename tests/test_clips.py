@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,13 +71,6 @@ def clicks(path: Path) -> list[float]:
                     found.append(float(frame.time + start / RATE))
                 loud = now
         return found
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path / "home")
-    yield made
-    made.close()
 
 
 def shown(bench: Bench, path: Path) -> str:

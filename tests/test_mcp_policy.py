@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,13 +14,6 @@ from engine.operations import policy, registry
 from tests.desk import Bench, Seen
 
 PAT, BOT, OTHER = "person:pat", "agent:bot", "agent:other"
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path / "home")
-    yield made
-    made.close()
 
 
 @pytest.fixture

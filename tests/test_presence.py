@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from store import ids
 from tests.desk import Bench, Seen
 
 PAT = "person:pat"
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path / "home")
-    yield made
-    made.close()
 
 
 def totals(bench: Bench, episode: int, person: int, seconds: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,6 @@ from engine.review import settle
 from tests.desk import Bench, Seen
 
 PAT = "person:pat"
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path / "home")
-    yield made
-    made.close()
 
 
 def asked(bench: Bench, episode: int, units: list[tuple[str, int | None, list[int]]]) -> str:

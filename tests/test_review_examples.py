@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +10,6 @@ from engine.errors import BadInput, Conflict, Refused
 from tests.desk import Bench, Seen
 
 PAT, QUI, AGENT = "person:pat", "person:qui", "agent:bot"
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path / "home")
-    yield made
-    made.close()
 
 
 def test_1_a_cluster_gets_a_name_its_rerun_keeps_it_and_undo_gives_it_back(bench: Bench) -> None:
