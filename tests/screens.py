@@ -88,15 +88,19 @@ class Driver:
         """Wait until a toast holds these words."""
         await self.until(lambda: any(words in toast for toast in self.toasts()), f"a toast with {words!r}")
 
+    def read(self) -> bool:
+        """Whether the screen has read what it shows: a screen that was only just opened has not begun to."""
+        return self.place._loaded and not self.place._loading
+
     async def settled(self) -> None:
         """Wait until the screen has read what it shows, and its pictures have come."""
-        await self.until(lambda: not self.place._loading and not self.app.pictures._wanted and not self.app.pictures._asked, "everything read")
+        await self.until(lambda: self.read() and not self.app.pictures._wanted and not self.app.pictures._asked, "everything read")
         await self.pilot.pause(0.15)
 
     async def open_episode(self, tab: str = "results") -> None:
         """Show the analysed episode."""
         self.app.go("episode", episode=1, tab=tab)
-        await self.until(lambda: type(self.place).__name__ == "Episode" and not self.place._loading and self.place.facts)  # type: ignore[attr-defined]
+        await self.until(lambda: type(self.place).__name__ == "Episode" and self.read() and self.place.facts)  # type: ignore[attr-defined]
         await self.settled()
 
 
@@ -109,7 +113,7 @@ async def driven(home: Path, size: tuple[int, int] = (80, 24), actor: str = "per
     app = RollcallApp(home, actor)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, pilot)
-        await driver.until(lambda: app.state == "live" and isinstance(app.screen, Place) and not app.screen._loading, "the engine")
+        await driver.until(lambda: app.state == "live" and isinstance(app.screen, Place) and driver.read(), "the engine")
         await driver.settled()
         yield driver
 

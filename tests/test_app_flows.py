@@ -25,7 +25,7 @@ def names(home: Path) -> list[str]:
 
 
 async def at(driver: Driver, name: str) -> None:
-    await driver.until(lambda: type(driver.place).__name__ == name and not driver.place._loading, name)
+    await driver.until(lambda: type(driver.place).__name__ == name and driver.read(), name)
     await driver.settled()
 
 
