@@ -1,21 +1,36 @@
-"""How anchors are kept, in the library and in the journal: the faces of a decision as columns of whole numbers."""
+"""How anchors are kept, in the library and in the journal: the faces of a decision as two columns of records, one for anchors, one for samples.
+
+A decision about a cluster of two thousand tracks is about some ten thousand faces, and every one of them is written twice before it is answered.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain, pairwise, repeat
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import to_json
 
-from store.journal import Encoded
+ANCHOR = np.dtype([("start_us", "<i8"), ("end_us", "<i8"), ("number", "<i4"), ("part", "<i4"), ("faces", "<i4")])
+"""A stretch of time with its place among the decision's anchors and how many samples its path has."""
 
-STEPS = 100_000
-"""Boxes are kept in steps of this part of the picture."""
+FACE = np.dtype([("after_us", "<i4"), ("box", "<i2", 4)])
+"""A sample: microseconds after the one before it, after the anchor's start for the first; x1 y1 x2 y2 in steps."""
+
+STEPS = 20_000
+"""Boxes are kept in steps of this part of the picture: a tenth of a pixel of 1920. They may lie outside of it by half its size."""
+
+_MARK = b"\x01"
+"""Cells begin with it; older ones are JSON."""
+
+_DECIMAL_STEPS = 100_000
+"""The steps of boxes that were kept as decimal numbers."""
 
 _PLAIN = ("decision_id", "number", "part", "episode_id", "start_us", "end_us")
 
@@ -23,53 +38,55 @@ Row = dict[str, Any]
 """One anchor: `_PLAIN`, t_us and boxes (x1 y1 x2 y2 for each t_us, normalised)."""
 
 
-class Path(NamedTuple):
-    """The samples of an anchor: how many, and as text their times and their boxes (x1 y1 x2 y2, in steps), each less the one before it."""
-
-    faces: int
-    t_us: bytes
-    boxes: bytes
+def steps(boxes: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Boxes, normalised, as they are kept."""
+    held = np.iinfo(np.int16)
+    return np.clip(np.rint(boxes.astype(np.float64) * STEPS), held.min, held.max).astype(np.int16)
 
 
-class Pack(NamedTuple):
-    """The anchors of a decision as a JSON object of columns: those of `_PLAIN`; `faces`, how many samples each path has; `t_us` and `boxes`, the
-    samples of all paths in a row. Written once, for the library and the journal."""
+@dataclass(frozen=True)
+class Pack:
+    """The anchors of a decision: (anchors,) ANCHOR and (samples,) FACE, the samples of all paths in a row."""
 
     decision_id: int
     episode_id: int
-    text: bytes
+    anchors: NDArray[Any]
+    faces: NDArray[Any]
 
+    @cached_property
+    def cell(self) -> bytes:
+        """As the library keeps it: a mark, how many anchors, the anchors, the samples."""
+        return b"".join((_MARK, len(self.anchors).to_bytes(4, "little"), self.anchors.tobytes(), self.faces.tobytes()))
 
-def paths(faces: NDArray[np.int64], t_us: NDArray[np.int64], boxes: NDArray[np.float32]) -> list[Path]:
-    """The paths of some anchors.
-
-    Args:
-        faces: (anchors,) of each; t_us (n,), boxes (n, 4): the samples of all, in a row.
-    """
-    ends = np.cumsum(faces)
-    first = (ends - faces)[faces > 0]
-    times = _less(t_us[:, None], first).ravel().tolist()
-    corners = _less(np.rint(boxes.astype(np.float64) * STEPS).astype(np.int64), first).ravel().tolist()
-    bounds = pairwise([0, *ends.tolist()])
-    return [Path(high - low, to_json(times[low:high])[1:-1], to_json(corners[4 * low : 4 * high])[1:-1]) for low, high in bounds]
+    def facts(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        return {"decision_id": self.decision_id, "episode_id": self.episode_id, "faces": base64.b64encode(self.cell).decode()}
 
 
 def pack(
-    decision_id: int, episode_id: int, numbers: Sequence[int], parts: Sequence[int], starts: Sequence[int], ends: Sequence[int], held: Sequence[Path]
+    decision_id: int,
+    episode_id: int,
+    stretches: tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]],
+    faces: NDArray[np.int64],
+    t_us: NDArray[np.int64],
+    boxes: NDArray[np.int16],
 ) -> Pack:
-    """The anchors of a decision, each given by its number, part, stretch and path."""
-    faces, t_us, boxes = zip(*held, strict=True)
-    columns = (repeat(decision_id, len(held)), numbers, parts, repeat(episode_id, len(held)), starts, ends)
-    cells = {name: to_json(list(cells)) for name, cells in zip(_PLAIN, columns, strict=True)} | {"faces": to_json(faces)}
-    cells |= {"t_us": b"[%b]" % b",".join(filter(None, t_us)), "boxes": b"[%b]" % b",".join(filter(None, boxes))}
-    return Pack(decision_id, episode_id, b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), cell) for name, cell in cells.items()))
+    """The anchors of a decision.
 
-
-def _less(values: Any, first: Any) -> Any:
-    """Each row less the one before it, but for the `first` of each path."""
-    found = np.diff(values, axis=0, prepend=0)
-    found[first] = values[first]
-    return found
+    Args:
+        stretches: (anchors,) each: number, part, start_us, end_us; faces: (anchors,) samples of each; t_us (n,), boxes (n, 4) in steps: of all, in a
+            row. Two samples of one path are less than half an hour apart.
+    """
+    anchors, samples = np.empty(len(faces), ANCHOR), np.empty(len(t_us), FACE)
+    for name, values in zip(("number", "part", "start_us", "end_us"), stretches, strict=True):
+        anchors[name] = values
+    anchors["faces"] = faces
+    after = np.diff(t_us, prepend=0)
+    begins = (np.cumsum(faces) - faces)[faces > 0]
+    after[begins] = t_us[begins] - anchors["start_us"][faces > 0]
+    samples["after_us"], samples["box"] = after, boxes
+    assert (samples["after_us"] == after).all(), "samples of one path are too far apart"
+    return Pack(decision_id, episode_id, anchors, samples)
 
 
 def repacked(rows: Iterable[Row]) -> list[Pack]:
@@ -79,35 +96,54 @@ def repacked(rows: Iterable[Row]) -> list[Pack]:
         by_decision[row["decision_id"]].append(row)
     found = []
     for decision, mine in by_decision.items():
+        number, part, start, end = (np.array([row[name] for row in mine], np.int64) for name in ("number", "part", "start_us", "end_us"))
         faces = np.array([len(row["t_us"]) for row in mine], np.int64)
         t_us = np.fromiter(chain.from_iterable(row["t_us"] for row in mine), np.int64)
         boxes = np.fromiter(chain.from_iterable(row["boxes"] for row in mine), np.float32).reshape(-1, 4)
-        numbers, parts, starts, ends = ([row[name] for row in mine] for name in ("number", "part", "start_us", "end_us"))
-        found.append(pack(decision, mine[0]["episode_id"], numbers, parts, starts, ends, paths(faces, t_us, boxes)))
+        found.append(pack(decision, mine[0]["episode_id"], (number, part, start, end), faces, t_us, steps(boxes)))
     return found
 
 
-def joined(packs: Sequence[Pack]) -> Encoded:
+def joined(packs: Sequence[Pack]) -> list[dict[str, Any]]:
     """The anchors of several decisions for the journal."""
-    return Encoded(b"[%b]" % b",".join(one.text for one in packs))
+    return [one.facts() for one in packs]
 
 
-def rows(cell: bytes) -> list[Row]:
+def rows(decision_id: int, episode_id: int, cell: bytes) -> list[Row]:
     """The anchors in a cell of the library."""
-    return unpacked(json.loads(cell))
+    if not cell.startswith(_MARK):
+        return unpacked(json.loads(cell))
+    anchors = np.frombuffer(cell, ANCHOR, int.from_bytes(cell[1:5], "little"), 5)
+    faces = np.frombuffer(cell, FACE, offset=5 + anchors.nbytes)
+    boxes = (faces["box"] / STEPS).tolist()
+    after, found, low = faces["after_us"].tolist(), [], 0
+    for start, end, number, part, length in anchors.tolist():
+        high = low + length
+        t_us = list(accumulate(after[low:high], initial=start))[1:]
+        plain = (decision_id, number, part, episode_id, start, end)
+        found.append({**dict(zip(_PLAIN, plain, strict=True)), "t_us": t_us, "boxes": list(chain.from_iterable(boxes[low:high]))})
+        low = high
+    return found
 
 
 def unpacked(anchors: Any) -> list[Row]:
-    """Anchors as the journal holds them: packs; in an older one all in one pack, or rows."""
+    """Anchors as the journal holds them: packs; in older ones packs of decimal numbers, one for each decision or for all, or rows."""
     if isinstance(anchors, list):
         return [row for one in anchors for row in (unpacked(one) if "faces" in one else [one])]
     if not anchors:
         return []
+    if isinstance(anchors["faces"], str):
+        return rows(anchors["decision_id"], anchors["episode_id"], base64.b64decode(anchors["faces"]))
+    return _decimal(anchors)
+
+
+def _decimal(anchors: dict[str, list[Any]]) -> list[Row]:
+    """Anchors from columns of decimal numbers, each less the one before it."""
     ends = [0, *accumulate(anchors["faces"])]
     found = []
     for place, values in enumerate(zip(*(anchors[name] for name in _PLAIN), strict=True)):
         low, high = ends[place], ends[place + 1]
         corners = [list(accumulate(anchors["boxes"][4 * low + side : 4 * high : 4])) for side in range(4)]
-        boxes = [corner / STEPS for corner in chain.from_iterable(zip(*corners, strict=True))]
+        boxes = [corner / _DECIMAL_STEPS for corner in chain.from_iterable(zip(*corners, strict=True))]
         found.append({**dict(zip(_PLAIN, values, strict=True)), "t_us": list(accumulate(anchors["t_us"][low:high])), "boxes": boxes})
     return found

@@ -93,7 +93,7 @@ def append(transaction: Transaction, idem_key: str, rows: Sequence[dict[str, Any
 
 def append_anchors(transaction: Transaction, packs: Sequence[anchored.Pack]) -> None:
     """Append what decisions are about."""
-    transaction.insert_rows("anchor", [{"decision_id": pack.decision_id, "episode_id": pack.episode_id, "faces": pack.text} for pack in packs])
+    transaction.insert_rows("anchor", [{"decision_id": pack.decision_id, "episode_id": pack.episode_id, "faces": pack.cell} for pack in packs])
 
 
 def of_episode(database: Database, episode_id: int) -> list[dict[str, Any]]:
@@ -160,8 +160,8 @@ def newest(database: Database) -> int:
 def anchors_of_episode(database: Database, episode_id: int, decision_ids: list[int] | None = None) -> list[anchored.Row]:
     """Anchors of an episode, by decision and number."""
     wanted = f"AND decision_id IN ({_list(decision_ids)})" if decision_ids is not None else ""
-    found = database.rows(f"SELECT faces FROM anchor WHERE episode_id = ? {wanted} ORDER BY decision_id", [episode_id])
-    return [row for cell in found for row in anchored.rows(cell["faces"])]
+    found = database.rows(f"SELECT decision_id, faces FROM anchor WHERE episode_id = ? {wanted} ORDER BY decision_id", [episode_id])
+    return [row for cell in found for row in anchored.rows(cell["decision_id"], episode_id, cell["faces"])]
 
 
 def coverage_of_run(database: Reader, run_id: int) -> pa.Table:

@@ -213,13 +213,14 @@ Cut = dict[tuple[int, int], list[tuple[int, int]]]
 def bury_anchors(transaction: Transaction, people: Collection[int], cut: Cut) -> None:
     """Take out where the faces of decisions about some people were, and of other anchors the parts in `cut`."""
     rows = transaction.rows(
-        f"""SELECT a.rowid AS id, decision_id, faces, coalesce(d.person_id IN ({_list(people)}), false) AS gone FROM anchor a
+        f"""SELECT a.rowid AS id, decision_id, a.episode_id, faces, coalesce(d.person_id IN ({_list(people)}), false) AS gone FROM anchor a
             JOIN decision d USING (decision_id) WHERE gone OR decision_id IN ({_list({decision for decision, _ in cut})})"""
     )
     cells: dict[int, bytes] = {}
     for row in rows:
-        (pack,) = anchored.repacked(anchors_without(anchored.rows(row["faces"]), {row["decision_id"]} if row["gone"] else (), cut))
-        cells[row["id"]] = pack.text
+        held = anchored.rows(row["decision_id"], row["episode_id"], row["faces"])
+        (pack,) = anchored.repacked(anchors_without(held, {row["decision_id"]} if row["gone"] else (), cut))
+        cells[row["id"]] = pack.cell
     transaction.replace_cells("anchor", "faces", cells)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
@@ -169,6 +170,20 @@ def test_episodes_at_hand_follow_what_is_decided_elsewhere(bench: Bench) -> None
             assert (held.pieces, held.decisions, held.rules) == (read.pieces, read.decisions, read.rules), name
 
 
+def decimal(rows: list[dict[str, Any]]) -> list[dict[str, list[Any]]]:
+    """Anchors as they were kept before they were records: columns of decimal numbers, those of a path each less the one before it."""
+    found = []
+    for _, group in itertools.groupby(rows, lambda row: row["decision_id"]):
+        mine = list(group)
+        pack = {name: [row[name] for row in mine] for name in ("decision_id", "number", "part", "episode_id", "start_us", "end_us")}
+        pack["faces"] = [len(row["t_us"]) for row in mine]
+        pack["t_us"] = [int(step) for row in mine for step in np.diff(row["t_us"], prepend=0)]
+        corners = [np.rint(np.reshape(row["boxes"], (-1, 4)) * 100_000).astype(int) for row in mine]
+        pack["boxes"] = [int(step) for one in corners for step in np.diff(one, axis=0, prepend=0).ravel()]
+        found.append(pack)
+    return found
+
+
 def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     counts = [0, 3, 1, 0, 7]
@@ -180,15 +195,15 @@ def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
             "episode_id": 9,
             "start_us": number,
             "end_us": 10**10 + number,
-            "t_us": np.sort(rng.integers(0, 10**10, count)).tolist(),
+            "t_us": np.sort(rng.integers(number, 10**9, count)).tolist(),
             "boxes": rng.random(4 * count, np.float32).tolist(),
         }
         for number, count in enumerate(counts)
     ]
-    plain = [{**row, "boxes": [round(value, 5) for value in row["boxes"]]} for row in rows]
+    plain = [{**row, "boxes": [round(20_000 * value) / 20_000 for value in row["boxes"]]} for row in rows]
     packs = anchored.repacked(rows)
     assert [(pack.decision_id, pack.episode_id) for pack in packs] == [(4, 9), (5, 9), (6, 9)]
-    assert [row for pack in packs for row in anchored.rows(pack.text)] == plain
+    assert [row for pack in packs for row in anchored.rows(pack.decision_id, pack.episode_id, pack.cell)] == plain
     journal = Journal(tmp_path / "commands.jsonl")
     for each in (packs, []):
         journal.append({"key": "k", "facts": {"anchors": anchored.joined(each), "result": {"kept": ["é \u2028"]}}})
@@ -196,8 +211,10 @@ def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
     first, second = (line["facts"] for line in journal.lines())
     assert (anchored.unpacked(first["anchors"]), anchored.unpacked(second["anchors"])) == (plain, [])
     assert first["result"] == second["result"] == {"kept": ["é \u2028"]}
-    one = {name: [cell for pack in packs for cell in json.loads(pack.text)[name]] for name in json.loads(packs[0].text)}
-    assert anchored.unpacked(one) == plain, "an older journal has one pack for all"
+    assert [row for one in decimal(plain) for row in anchored.rows(0, 0, json.dumps(one).encode())] == plain, "an older library has decimal numbers"
+    assert anchored.unpacked(decimal(plain)) == plain, "... so has an older journal"
+    together = {name: [cell for pack in decimal(plain) for cell in pack[name]] for name in decimal(plain)[0]}
+    assert anchored.unpacked(together) == plain, "... and before that one pack for all"
     assert anchored.unpacked(plain) == plain, "... and before that a line for each"
     assert anchored.unpacked({}) == []
 
@@ -242,8 +259,10 @@ def test_whole_tracks_are_remembered_by_the_same_faces_as_any_stretch() -> None:
         found, sizes_found = faces.sampled(targets)
         assert found.tolist() == rows[kept].tolist()
         assert sizes_found.tolist() == np.bincount(of[kept], minlength=len(targets)).tolist()
-        paths = anchored.paths(sizes_found, faces.t_us[found], faces.boxes[found])
-        assert faces.paths(targets) == faces.paths(targets) == paths
+        held = anchored.rows(1, 1, faces.remembered(1, 1, targets).cell)
+        assert [at for row in held for at in row["t_us"]] == faces.t_us[found].tolist()
+        assert [len(row["t_us"]) for row in held] == sizes_found.tolist()
+        assert np.allclose(np.reshape([at for row in held for at in row["boxes"]], (-1, 4)), faces.boxes[found], atol=0.5 / anchored.STEPS + 1e-6)
 
 
 @pytest.mark.parametrize("kinds", [1, 2, 30])

@@ -248,9 +248,7 @@ class Desk:
         """What a draft is about, remembered without naming tracks."""
         if not draft.targets or draft.episode_id is None:
             return None
-        paths = self.faces(self.state(draft.episode_id).run_id).paths(draft.targets)
-        _, starts, ends, parts = zip(*draft.targets, strict=True)
-        return anchored.pack(decision.decision_id, draft.episode_id, range(len(paths)), parts, starts, ends, paths)
+        return self.faces(self.state(draft.episode_id).run_id).remembered(decision.decision_id, draft.episode_id, draft.targets)
 
 
 def _decision(draft: Draft, decision_id: int, batch: int, actor: str, reason: str | None, new: dict[Any, int] | None = None) -> Decision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
@@ -43,8 +43,6 @@ class RunFaces:
     key: NDArray[np.int64]
     t_us: NDArray[np.int64]
     boxes: NDArray[np.float32]
-    _written: dict[int, anchored.Path] = field(default_factory=dict, compare=False, repr=False)
-    """Paths of whole tracks that were asked for already, by place."""
 
     @classmethod
     def of(cls, table: pa.Table) -> RunFaces:
@@ -61,11 +59,11 @@ class RunFaces:
 
     def _asked(self, targets: Iterable[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Place in `tracks` and first face of each target, and how many it shows."""
-        asked = np.fromiter(chain.from_iterable(targets), np.int64).reshape(-1, 4)
-        at = np.searchsorted(self.tracks, asked[:, 0])
-        there = np.append(self.tracks, -1)[at] == asked[:, 0]
-        first = np.searchsorted(self.key, (at << TIME_BITS) | asked[:, 1])
-        last = np.searchsorted(self.key, (at << TIME_BITS) | asked[:, 2])
+        track, start, end, _ = _columns(targets)
+        at = np.searchsorted(self.tracks, track)
+        there = np.append(self.tracks, -1)[at] == track
+        first = np.searchsorted(self.key, (at << TIME_BITS) | start)
+        last = np.searchsorted(self.key, (at << TIME_BITS) | end)
         return at, first, np.where(there, last - first, 0)
 
     def rows(self, targets: Iterable[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -79,19 +77,16 @@ class RunFaces:
         track = self.key >> TIME_BITS
         return np.flatnonzero(anchors.sample(track, self.t_us, self.boxes)), np.searchsorted(track, np.arange(len(self.tracks) + 1))
 
-    def paths(self, targets: Sequence[Target]) -> list[anchored.Path]:
-        """What some targets are remembered by."""
-        at, first, count = self._asked(targets)
-        if not self._whole(at, first, count):
-            return self._paths(targets)
-        places = at.tolist()
-        new = [(place, target) for place, target in zip(places, targets, strict=True) if place not in self._written]
-        self._written.update(zip((place for place, _ in new), self._paths([target for _, target in new]), strict=True))
-        return list(map(self._written.__getitem__, places))
+    @cached_property
+    def _steps(self) -> NDArray[np.int16]:
+        """The boxes as anchors keep them."""
+        return anchored.steps(self.boxes)
 
-    def _paths(self, targets: Sequence[Target]) -> list[anchored.Path]:
+    def remembered(self, decision_id: int, episode_id: int, targets: Sequence[Target]) -> anchored.Pack:
+        """What a decision about some targets is remembered by: an anchor for each."""
         rows, count = self.sampled(targets)
-        return anchored.paths(count, self.t_us[rows], self.boxes[rows])
+        _, start, end, part = _columns(targets)
+        return anchored.pack(decision_id, episode_id, (np.arange(len(targets)), part, start, end), count, self.t_us[rows], self._steps[rows])
 
     def _whole(self, at: NDArray[np.int64], first: NDArray[np.int64], count: NDArray[np.int64]) -> bool:
         """Whether targets, as `_asked` has them, show all faces of their tracks."""
@@ -126,6 +121,11 @@ class RunFaces:
     def _of_tracks(self, tracks: set[int]) -> NDArray[np.int64]:
         """Rows of all faces of some tracks."""
         return self.rows([Target(track, 0, (1 << TIME_BITS) - 1) for track in sorted(tracks)])[0]
+
+
+def _columns(targets: Iterable[Target]) -> NDArray[np.int64]:
+    """(4, targets) track, start, end and part."""
+    return np.fromiter(chain.from_iterable(targets), np.int64).reshape(-1, 4).T
 
 
 def _ranges(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
