@@ -143,7 +143,7 @@ class Review:
         state = self.state()
         full = EpisodeState.load(self.bench.engine.database, self.episode, state.run_id, People.load(self.bench.engine.database))
         assert dict(state.pieces) == dict(full.pieces)
-        assert dict(state.pieces) == {one: fold_track(track, state.covers.get(one, ()), state.rules) for one, track in state.tracks.items()}
+        assert dict(state.pieces) == {one: fold_track(track, state.covering(one), state.rules) for one, track in state.tracks.items()}
         assert (state.rev, {who: us for who, us in state.held_us.items() if us}) == (full.rev, dict(full.held_us))
         assert {one: set(covers) for one, covers in state.spread.items()} == {one: set(covers) for one, covers in full.spread.items()}
         assert self.bench.engine.review.ledger() == Ledger.load(self.bench.engine.database)
@@ -164,7 +164,8 @@ class Review:
         """At every moment of every track: the newest standing label by a person at the closest level is in force, unless rejected later."""
         gone = voided(state.decisions.values())
         order = {"cluster": 0, "track": 1, "frames": 2}
-        for track_id, covers in state.covers.items():
+        for track_id in state.tracks:
+            covers = state.covering(track_id)
             for piece in state.pieces[track_id]:
                 middle = (piece.start_us + piece.end_us) // 2
                 here = [(state.decisions[c.decision_id], c) for c in covers if c.start_us <= middle < c.end_us and c.decision_id not in gone]

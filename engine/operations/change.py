@@ -79,15 +79,15 @@ def change(context: Context, op: str, p: Change, make: Callable[[], Plan]) -> Ch
 
 
 def _answer(context: Context, plan: Plan, outcome: Outcome, *, dry_run: bool) -> Changed:
-    pairs = outcome.changed()
+    tracks, moved_us = outcome.changed()
     ids = [d.decision_id for d in outcome.decisions]
     return Changed(
         dry_run=dry_run,
         batch=None if dry_run or not ids else ids[0],
         decisions=[] if dry_run else ids,
         episodes=sorted(outcome.after),
-        tracks=len({piece.track_id for piece, _ in pairs}),
-        seconds=round(sum(piece.end_us - piece.start_us for piece, _ in pairs) / 1e6, 3),
+        tracks=tracks,
+        seconds=round(moved_us / 1e6, 3),
         people=_people(context, outcome),
         kept=plan.kept,
         notes=plan.notes,

@@ -139,7 +139,7 @@ def _joined(database: Database, state: EpisodeState, snoozed: set[tuple[int, int
     """Tracks in which this run joined what decisions made before it hold apart (rule 5): each stretch keeps its label, somebody should look."""
     made = questions.run_made(database, state.run_id)
     found = []
-    for track_id in state.covers:
+    for track_id in state.cut:
         pieces = state.pieces[track_id]
         if len(pieces) < 2:
             continue

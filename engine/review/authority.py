@@ -36,7 +36,7 @@ def check_rev(desk: Desk, aim: Aim, rev: int | None) -> None:
     subject = _named(desk, aim, newest)
     hint = f"Look at it again; its rev is {aim.rev} now."
     touched = aim.state.rules.touched
-    since = {touched.get(cover.decision_id, cover.decision_id) for target in aim.targets for cover in aim.state.covers.get(target.track_id, ())}
+    since = {touched.get(cover.decision_id, cover.decision_id) for target in aim.targets for cover in aim.state.covering(target.track_id)}
     alone = all(aim.state.decisions[one].actor == newest.actor for one in since if one > rev)
     said = f"{newest.actor} {subject} {ago(newest.logged_at)}."
     raise Conflict(said, hint, rev=aim.rev, by=newest.actor, decision=newest.decision_id, alone=alone)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from engine.review import people
 from engine.review.decision import Cover, Decision, made_cover
 from engine.review.draft import Draft, Entry, Plan
 from engine.review.faces import Look, RunFaces, looks_of
-from engine.review.fold import Piece, alike
+from engine.review.fold import Piece
 from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People, coverage
 from store import anchored, decisions, facebank, questions, results
@@ -54,17 +52,10 @@ class Outcome:
         """People, and nobody, who have seconds before or after."""
         return {person for states in (self.before, self.after) for state in states.values() for person in state.held_us}
 
-    def changed(self) -> list[tuple[Piece, Piece]]:
-        """(before, after) for every stretch whose label, lock or cluster differs."""
-        found = []
-        for episode_id, state in self.after.items():
-            before = map(self.before[episode_id].pieces.__getitem__, state.moved)
-            for old, new in zip(before, map(state.pieces.__getitem__, state.moved), strict=True):
-                if len(old) > 1 or len(new) > 1:
-                    found += _differing(old, new)
-                elif _label(old[0]) != _label(new[0]):  # nearly every track: nothing cuts it
-                    found.append((old[0], new[0]))
-        return found
+    def changed(self) -> tuple[int, int]:
+        """How many tracks have a stretch whose label, lock or cluster differs, and how many microseconds those stretches last."""
+        counts = [state.moved.labels() for state in self.after.values()]
+        return sum(tracks for tracks, _ in counts), sum(us for _, us in counts)
 
 
 class Desk:
@@ -212,26 +203,21 @@ class Desk:
         for entry in outcome.entries:
             facebank.add(transaction, **entry)
         for state in outcome.after.values():
-            self._relabel(transaction, state, outcome.before[state.episode_id])
+            self._relabel(transaction, state)
             mine = [cover for d in outcome.decisions if d.episode_id == state.episode_id for cover in outcome.covers[d.decision_id]]
             if mine:
                 decisions.add_coverage(transaction, coverage(state.run_id, state.episode_id, mine))
         everywhere = [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)]
         people.refresh(transaction, everywhere, [d for d in outcome.decisions if d.verb != "person_create"])  # those are as they were just made
 
-    def _relabel(self, transaction: Transaction, state: EpisodeState, before: EpisodeState) -> None:
+    def _relabel(self, transaction: Transaction, state: EpisodeState) -> None:
         """Bring the labels in the store from one state to the next: changed where they are, unless pieces begin or end elsewhere now."""
-        old, new = before.columns(state.moved), state.columns(state.moved)
-        staying: Sequence[int] = state.moved
-        one_for_all = len(set(new["rejected"])) == 1
-        if any(old[name] != new[name] for name in ("start_us", "end_us")) or (old["rejected"] != new["rejected"] and not one_for_all):
-            staying = [track for track in state.moved if alike(before.pieces[track], state.pieces[track])]
-            old, new = before.columns(staying), state.columns(staying)
-        changed = {name: new[name] for name in decisions.LABEL if old[name] != new[name]}
-        if old["rejected"] != new["rejected"]:
-            changed["rejected"] = ([*sorted(new["rejected"][0])],) * len(new["rejected"])
-        decisions.change_labels(transaction, state.run_id, new["track_id"], new["start_us"], changed)
-        if cut := sorted(set(state.moved).difference(staying)):
+        staying = state.moved.staying
+        changed = {name: staying.after[name] for name in staying.differing((*decisions.LABEL, "rejected"))}
+        if "rejected" in changed:  # the same for all
+            changed["rejected"] = ([*sorted(changed["rejected"][0])],) * len(changed["rejected"])
+        decisions.change_labels(transaction, state.run_id, staying.after["track_id"], staying.after["start_us"], changed)
+        if cut := sorted(set(state.moved.tracks).difference(staying.tracks)):
             decisions.replace_labels(transaction, state.run_id, cut, state.rows(cut))
 
     def settle(self, outcome: Outcome) -> None:
@@ -293,22 +279,3 @@ def covers_of_draft(decision_id: int, draft: Draft) -> list[Cover]:
         return []
     tracks, starts, ends, parts = zip(*draft.targets, strict=True)
     return list(map(made_cover, zip(repeat(decision_id), range(len(tracks)), parts, tracks, starts, ends, repeat(level))))
-
-
-def _differing(before: tuple[Piece, ...], after: tuple[Piece, ...]) -> list[tuple[Piece, Piece]]:
-    """Stretches of a track, cut at the bounds of both sides, whose label, lock or cluster differs."""
-    found = []
-    for old in before:
-        for new in after:
-            start, end = max(old.start_us, new.start_us), min(old.end_us, new.end_us)
-            if start < end and _label(old) != _label(new):
-                found.append((_cut(old, start, end), _cut(new, start, end)))
-    return found
-
-
-_LABEL = ("person_id", "excluded", "locked", "cluster_id", "label_source", "rejected")
-_label = itemgetter(*map(Piece._fields.index, _LABEL))
-
-
-def _cut(piece: Piece, start_us: int, end_us: int) -> Piece:
-    return piece if (piece.start_us, piece.end_us) == (start_us, end_us) else piece._replace(start_us=start_us, end_us=end_us)

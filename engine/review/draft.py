@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,9 +72,9 @@ class Plan:
 
 def targets_of(pieces: Iterable[Piece], part: int = 0) -> tuple[Target, ...]:
     """Pieces as targets, neighbours of one track joined."""
-    spans = [(piece.track_id, piece.start_us, piece.end_us, part) for piece in pieces]
-    if len({span[0] for span in spans}) == len(spans):
-        return tuple(map(Target._make, spans))
+    spans = [(*_span(piece), part) for piece in pieces]
+    if len(set(map(itemgetter(0), spans))) == len(spans):
+        return tuple(map(_made_target, spans))
     found: list[Target] = []
     last = None
     for track_id, start, end, _ in spans:
@@ -82,3 +84,7 @@ def targets_of(pieces: Iterable[Piece], part: int = 0) -> tuple[Target, ...]:
             last = Target(track_id, start, end, part)
             found.append(last)
     return tuple(found)
+
+
+_span = itemgetter(*map(Piece._fields.index, ("track_id", "start_us", "end_us")))
+_made_target: Callable[[Iterable[Any]], Target] = partial(tuple.__new__, Target)

@@ -69,13 +69,6 @@ class Verdict(NamedTuple):
     rejected: frozenset[int]
 
 
-def alike(before: Sequence[Piece], after: Sequence[Piece]) -> bool:
-    """Whether a track's pieces begin and end where they did, and the same people were decided not to be there."""
-    if len(before) == len(after) == 1:
-        return before[0].rejected == after[0].rejected
-    return [(p.start_us, p.end_us, p.rejected) for p in before] == [(p.start_us, p.end_us, p.rejected) for p in after]
-
-
 made_piece: Callable[[Iterable[Any]], Piece] = partial(tuple.__new__, Piece)
 """As `Piece._make`, in half the time."""
 
@@ -145,57 +138,75 @@ class Trail:
 
     covers: tuple[Cover, ...]
 
+    def on(self, track: MachineTrack) -> tuple[Cover, ...]:
+        """The covers as those of one track."""
+        return tuple(cover._replace(track_id=track.track_id, start_us=track.start_us, end_us=track.end_us) for cover in self.covers)
+
 
 FRESH = Trail(())
 """Of tracks no decision covers."""
 
 
-def follow(trails: dict[int, Trail | None], tracks: Mapping[int, MachineTrack], covers: Iterable[Cover], known: Mapping[int, Decision]) -> None:
+def follow(
+    trails: dict[int, Trail | None],
+    cut: dict[int, tuple[Cover, ...]],
+    tracks: Mapping[int, MachineTrack],
+    covers: Iterable[Cover],
+    known: Mapping[int, Decision],
+) -> None:
     """Add covers, in their order, to the trails of their tracks. None: of a track that was covered in part, or by a lock, which pins a label of its
-    own on each track."""
-    made: dict[tuple[Trail, int, int, str], Trail] = {}
+    own on each track; its covers are in `cut`."""
+    made: dict[tuple[Trail, int, int, str], Trail | None] = {}
     for cover in covers:
         decision, _, part, track_id, start, end, level = cover
         trail, track = trails.get(track_id, FRESH), tracks[track_id]
         if trail is None:
+            cut[track_id] = (*cut[track_id], cover)
             continue
         case = (trail, decision, part, level)
+        longer = made.get(case)
+        if longer is None and known[decision].verb != "lock":
+            longer = made[case] = Trail((*trail.covers, cover))
         if start > track.start_us or end < track.end_us:
-            trails[track_id] = None
-        elif (longer := made.get(case)) is not None:
-            trails[track_id] = longer
-        elif known[decision].verb == "lock":
-            trails[track_id] = None
-        else:
-            trails[track_id] = made[case] = Trail((*trail.covers, cover))
+            longer = None
+        if longer is None:
+            cut[track_id] = (*trail.on(track), cover)
+        trails[track_id] = longer
 
 
 def fold_tracks(
     wanted: Iterable[int],
     tracks: Mapping[int, MachineTrack],
-    covers: Mapping[int, Sequence[Cover]],
+    cut: Mapping[int, Sequence[Cover]],
     trails: Mapping[int, Trail | None],
     rules: Rulebook,
 ) -> Iterator[tuple[int, tuple[Piece, ...]]]:
     """(track, pieces) of some tracks, as `fold_track` gives them; those that share a trail are judged together."""
-    judged: dict[tuple[Trail, int | None], tuple[Verdict, int]] = {}
+    judged: dict[tuple[Trail, int | None], tuple[Verdict, int, tuple[Any, ...] | None]] = {}
     for track_id in wanted:
         track, trail = tracks[track_id], trails.get(track_id, FRESH)
         if trail is None:
-            yield track_id, fold_track(track, covers[track_id], rules)
+            yield track_id, fold_track(track, cut[track_id], rules)
             continue
         case = (trail, track.person_id)
         found = judged.get(case)
         if found is None:
             found = judged[case] = _judged(track.person_id, trail, rules)
-        yield track_id, (_judged_piece(track, track.start_us, track.end_us, *found),)
+        verdict, rev, shared = found
+        if shared is None:
+            piece = _judged_piece(track, track.start_us, track.end_us, verdict, rev)
+        else:
+            cluster = track.cluster_id if verdict.cluster_id is None else verdict.cluster_id
+            piece = made_piece((track_id, track.start_us, track.end_us, cluster, *shared))
+        yield track_id, (piece,)
 
 
-def _judged(machine: int | None, trail: Trail, rules: Rulebook) -> tuple[Verdict, int]:
-    """The label and the rev of tracks with that trail."""
+def _judged(machine: int | None, trail: Trail, rules: Rulebook) -> tuple[Verdict, int, tuple[Any, ...] | None]:
+    """The label and the rev of tracks with that trail; the fields after the cluster that all their pieces have, unless the machine's word stands."""
     standing = [cover for cover in trail.covers if cover.decision_id not in rules.voided]
     rev = max((rules.touched.get(cover.decision_id, cover.decision_id) for cover in trail.covers), default=0)
-    return _verdict(machine, standing, rules), rev
+    verdict = _verdict(machine, standing, rules)
+    return verdict, rev, None if verdict.method is None or verdict.score is None else (*verdict[1:-1], rev, verdict.rejected)
 
 
 def _machine(track: MachineTrack, start_us: int, end_us: int, rules: Rulebook) -> Piece:

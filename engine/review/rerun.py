@@ -36,11 +36,8 @@ def fold_run(database: Database, transaction: Reader, episode_id: int, run_id: i
     covered = covers_of(decisions.coverage_of_run(transaction, run_id))
     missing = [d for d in known if d.level is not None and d.decision_id not in {c.decision_id for c in covered}]
     new = _find(database, transaction, episode_id, run_id, missing) if missing else []
-    by_track: dict[int, tuple[Cover, ...]] = {}
-    for cover in (*covered, *new):
-        by_track[cover.track_id] = (*by_track.get(cover.track_id, ()), cover)
     show_id = transaction.rows("SELECT show_id FROM episode WHERE episode_id = ?", [episode_id])[0]["show_id"]
-    return build(run_id, episode_id, show_id, tracks, known, People.load(database), by_track), new
+    return build(run_id, episode_id, show_id, tracks, known, People.load(database), [*covered, *new]), new
 
 
 def _find(database: Database, transaction: Reader, episode_id: int, run_id: int, missing: list[Decision]) -> list[Cover]:
@@ -75,7 +72,7 @@ def faces_of(faces: pa.Table, tracks: pa.Table) -> anchors.Faces:
 def lost(database: Database, state: EpisodeState) -> list[dict[str, Any]]:
     """Standing decisions some of whose anchors show no face in the run: rows of decision_id, number, start_us, end_us (design: they stand, and
     are tried again in every later run)."""
-    found = {(c.decision_id, c.number) for covers in state.covers.values() for c in covers}
+    found = {(c.decision_id, c.number) for covers in state.spread.values() for c in covers}
     rows = decisions.anchors_of_episode(database, state.episode_id)
     standing = {one for one in state.decisions if one not in state.rules.voided and not state.fixed(one)}
     missing = (row for row in rows if row["decision_id"] in standing and (row["decision_id"], row["number"]) not in found)

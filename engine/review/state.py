@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from engine.review.decision import Cover, Decision, erased, read, touches, voided
-from engine.review.fold import MachineTrack, Piece, Rulebook, Trail, fold_tracks, follow
+from engine.review.fold import FRESH, MachineTrack, Piece, Rulebook, Trail, fold_tracks, follow
+from engine.review.moved import Columns, Moved, columns_of
 from store import decisions, ids, results
 from store.database import Database
 
@@ -42,9 +43,9 @@ class People:
 class EpisodeState:
     """One run under review. Never changed in place: `with_decisions` gives the next one.
 
-    tracks: by id. covers: of each track, by all decisions, also those taken back; spread: the same, of each decision; trails: of each track that was
-    covered, what it shares with others. pieces: of each track, in time order. held_us: microseconds of track under each label. rev: the newest
-    decision that touches any of the run's faces. moved: tracks whose pieces differ from the state this one was made of.
+    tracks: by id. spread: covers by each decision, also those taken back. trails: of each track that was covered, what it shares with others; None
+    when it shares nothing, and its covers are in `cut`. pieces: of each track, in time order. held_us: microseconds of track under each label. rev:
+    the newest decision that touches any of the run's faces. moved: what differs from the state this one was made of.
     """
 
     run_id: int
@@ -52,14 +53,14 @@ class EpisodeState:
     show_id: int
     tracks: Mapping[int, MachineTrack]
     decisions: Mapping[int, Decision]
-    covers: Mapping[int, tuple[Cover, ...]]
     spread: Mapping[int, tuple[Cover, ...]]
     trails: Mapping[int, Trail | None]
+    cut: Mapping[int, tuple[Cover, ...]]
     rules: Rulebook
     pieces: Mapping[int, tuple[Piece, ...]]
     held_us: Mapping[int | None, int]
     rev: int
-    moved: tuple[int, ...] = ()
+    moved: Moved = field(default_factory=Moved)
 
     @classmethod
     def load(cls, database: Database, episode_id: int, run_id: int, people: People) -> EpisodeState:
@@ -67,19 +68,15 @@ class EpisodeState:
         show = database.row("SELECT show_id FROM episode WHERE episode_id = ?", [episode_id])
         assert show is not None
         tracks = {row["track_id"]: MachineTrack(**row) for row in results.machine_labels(database, run_id)}
-        covers: dict[int, list[Cover]] = defaultdict(list)
-        for cover in covers_of(decisions.coverage_of_run(database, run_id)):
-            covers[cover.track_id].append(cover)
+        covers = covers_of(decisions.coverage_of_run(database, run_id))
         known = [read(row) for row in decisions.of_episode(database, episode_id)]
-        return build(run_id, episode_id, show["show_id"], tracks, known, people, {track: tuple(c) for track, c in covers.items()})
+        return build(run_id, episode_id, show["show_id"], tracks, known, people, covers)
 
     def with_decisions(self, new: Iterable[Decision], covers: Iterable[Cover]) -> EpisodeState:
         """The state after more decisions: those about this episode, those about people, and those that take others back."""
         added, fresh = list(new), list(covers)
         mine = {**self.decisions, **{d.decision_id: d for d in added}}
-        by_track, spread = dict(self.covers), _with_spread(self.spread, fresh)
-        for cover in fresh:
-            by_track[cover.track_id] = (*by_track.get(cover.track_id, ()), cover)
+        spread = _with_spread(self.spread, fresh)
         rules = self._rules(mine, added, spread)
         touched = {cover.track_id for cover in fresh}
         if rules.voided is not self.rules.voided or rules.moves_to is not self.rules.moves_to:
@@ -88,29 +85,34 @@ class EpisodeState:
             touched |= {cover.track_id for one in changed for cover in spread.get(one, ())}
         if rules.merged != self.rules.merged:
             touched |= self._of_people(spread, mine, set(rules.merged.items()) ^ set(self.rules.merged.items()))
-        pieces, trails = dict(self.pieces), dict(self.trails)
-        held, moved = dict(self.held_us), list[int]()
-        follow(trails, self.tracks, fresh, mine)
-        for track, after in fold_tracks(touched, self.tracks, by_track, trails, rules):
-            if after != self.pieces[track]:
+        pieces, trails, cut = dict(self.pieces), dict(self.trails), dict(self.cut)
+        follow(trails, cut, self.tracks, fresh, mine)
+        differing = []
+        for track, after in fold_tracks(touched, self.tracks, cut, trails, rules):
+            if after != pieces[track]:
                 pieces[track] = after
-                moved.append(track)
-        moved.sort()
-        _hold(held, map(self.pieces.__getitem__, moved), -1)
-        _hold(held, map(pieces.__getitem__, moved), 1)
-        rev = max((piece.rev for track in moved for piece in pieces[track]), default=0)
+                differing.append(track)
+        moved = Moved.between(differing, self.pieces, pieces)
+        held = dict(self.held_us)
+        _hold(held, moved.before, -1)
+        _hold(held, moved.after, 1)
         return replace(
             self,
             decisions=mine,
-            covers=by_track,
             spread=spread,
             trails=trails,
+            cut=cut,
             rules=rules,
             pieces=pieces,
             held_us=held,
-            rev=max(rev, self.rev),
-            moved=tuple(moved),
+            rev=max(self.rev, *moved.after["rev"]) if differing else self.rev,
+            moved=moved,
         )
+
+    def covering(self, track_id: int) -> tuple[Cover, ...]:
+        """What covers a track, by all decisions, in their order."""
+        trail = self.trails.get(track_id, FRESH)
+        return self.cut[track_id] if trail is None else trail.on(self.tracks[track_id])
 
     def _rules(self, known: dict[int, Decision], added: list[Decision], spread: Mapping[int, tuple[Cover, ...]]) -> Rulebook:
         """The rules after more decisions; most change nothing but what is known."""
@@ -140,17 +142,12 @@ class EpisodeState:
 
     def rows(self, tracks: Iterable[int]) -> pa.Table:
         """ASSIGNMENT rows of some tracks."""
-        columns = self.columns(tracks)
+        columns = columns_of(chain.from_iterable(map(self.pieces.__getitem__, tracks)))
         count = len(columns["track_id"])
         rejected = [sorted(one) if one else () for one in columns["rejected"]]
         return pa.table(
             {**columns, "run_id": [self.run_id] * count, "episode_id": [self.episode_id] * count, "rejected": rejected}, schema=decisions.ASSIGNMENT
         )
-
-    def columns(self, tracks: Iterable[int]) -> dict[str, tuple[Any, ...]]:
-        """The pieces of some tracks, field by field."""
-        pieces = list(chain.from_iterable(map(self.pieces.__getitem__, tracks)))
-        return dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True)) if pieces else dict.fromkeys(Piece._fields, ())
 
 
 def covers_of(coverage: pa.Table) -> list[Cover]:
@@ -173,19 +170,20 @@ def build(
     tracks: dict[int, MachineTrack],
     known: list[Decision],
     people: People,
-    covers: dict[int, tuple[Cover, ...]],
+    covers: Sequence[Cover],
 ) -> EpisodeState:
-    """Fold a run whole."""
+    """Fold a run whole. covers: in the order of their decisions."""
     mine = {d.decision_id: d for d in sorted([*known, *people.decisions], key=lambda d: d.decision_id)}
-    spread = _with_spread({}, chain.from_iterable(covers.values()))
+    spread = _with_spread({}, covers)
     rules = rulebook(run_id, tracks, mine, spread)
     trails: dict[int, Trail | None] = {}
-    follow(trails, tracks, chain.from_iterable(covers.values()), mine)
-    pieces = dict(fold_tracks(sorted(tracks), tracks, covers, trails, rules))
+    cut: dict[int, tuple[Cover, ...]] = {}
+    follow(trails, cut, tracks, covers, mine)
+    pieces = dict(fold_tracks(sorted(tracks), tracks, cut, trails, rules))
+    columns = columns_of(chain.from_iterable(pieces.values()))
     held: dict[int | None, int] = {}
-    _hold(held, pieces.values(), 1)
-    rev = max((piece.rev for found in pieces.values() for piece in found), default=0)
-    return EpisodeState(run_id, episode_id, show_id, tracks, mine, covers, spread, trails, rules, pieces, held, rev)
+    _hold(held, columns, 1)
+    return EpisodeState(run_id, episode_id, show_id, tracks, mine, spread, trails, cut, rules, pieces, held, max(columns["rev"], default=0))
 
 
 def _with_spread(spread: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover]) -> dict[int, tuple[Cover, ...]]:
@@ -196,13 +194,12 @@ def _with_spread(spread: Mapping[int, tuple[Cover, ...]], covers: Iterable[Cover
     return {**spread, **{one: (*spread.get(one, ()), *mine) for one, mine in fresh.items()}}
 
 
-def _hold(held: dict[int | None, int], tracks: Iterable[tuple[Piece, ...]], sign: int) -> None:
-    """Add the microseconds of the pieces of tracks to those of their people, or take them away."""
+def _hold(held: dict[int | None, int], pieces: Columns, sign: int) -> None:
+    """Add the microseconds of pieces to those of their people, or take them away."""
     sums: dict[int | None, int] = defaultdict(int)
-    for pieces in tracks:
-        for piece in pieces:
-            if not piece.excluded:
-                sums[piece.person_id] += piece.end_us - piece.start_us
+    for person, excluded, start, end in zip(*(pieces[name] for name in ("person_id", "excluded", "start_us", "end_us")), strict=True):
+        if not excluded:
+            sums[person] += end - start
     for person, us in sums.items():
         held[person] = held.get(person, 0) + sign * us
 
