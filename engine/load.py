@@ -15,7 +15,7 @@ from engine.exemplars import exemplars
 from engine.memory import give_back
 from engine.people import renamed
 from engine.review import rerun
-from store import catalog, decisions, ids, outbox, references, results
+from store import catalog, covered, decisions, ids, outbox, references, results
 from store.commit_point import commit_point
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 REVIEWED = {
     "assignment": decisions.ASSIGNMENT,
-    "coverage": decisions.COVERAGE,
+    "coverage": covered.TABLE,
     "suggestion": decisions.SUGGESTION,
     "queue_item": decisions.QUEUE_ITEM,
 }

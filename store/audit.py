@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from store import covered
 from store.database import Database, Transaction
 
 
@@ -39,11 +40,14 @@ def least_held(database: Database, tracks: list[int], person_id: int, with_clust
 def agreement(database: Database) -> list[dict[str, Any]]:
     """How each agent's labels fared with people: agent, decisions, undone (taken back by a person), judged_s and agreed_s (seconds of faces an agent
     labelled that a person decided later, and those of them given the same label), waiting, accepted, dismissed (its proposals)."""
+    held = database.rows(
+        """SELECT c.run_id, c.decision_id, c.covers FROM coverage c JOIN episode e ON e.active_run_id = c.run_id JOIN decision d USING (decision_id)
+           WHERE d.verb IN ('assign', 'exclude')"""
+    )
     return database.rows(
         """WITH said AS (
                SELECT d.decision_id, d.actor, d.verb, coalesce(p.merged_into, d.person_id) AS person_id, c.track_id, c.start_us, c.end_us
-               FROM decision d JOIN coverage c USING (decision_id) JOIN episode e ON e.active_run_id = c.run_id
-               LEFT JOIN person p ON p.person_id = d.person_id WHERE d.verb IN ('assign', 'exclude')),
+               FROM decision d JOIN incoming c USING (decision_id) LEFT JOIN person p ON p.person_id = d.person_id),
            judged AS (
                SELECT a.actor, (least(a.end_us, p.end_us) - greatest(a.start_us, p.start_us)) / 1e6 AS seconds,
                       a.verb = p.verb AND a.person_id IS NOT DISTINCT FROM p.person_id AS same
@@ -61,5 +65,6 @@ def agreement(database: Database) -> list[dict[str, Any]]:
            SELECT actor AS agent, coalesce(decisions, 0) AS decisions, coalesce(undone, 0) AS undone, coalesce(judged_s, 0) AS judged_s,
                   coalesce(agreed_s, 0) AS agreed_s, coalesce(waiting, 0) AS waiting, coalesce(accepted, 0) AS accepted,
                   coalesce(dismissed, 0) AS dismissed
-           FROM made FULL JOIN proposed USING (actor) LEFT JOIN seconds USING (actor) ORDER BY agent"""
+           FROM made FULL JOIN proposed USING (actor) LEFT JOIN seconds USING (actor) ORDER BY agent""",
+        incoming=covered.stretches(held),
     )

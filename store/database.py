@@ -9,7 +9,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -120,19 +120,8 @@ class Transaction:
     @contextmanager
     def incoming(self, rows: pa.Table) -> Iterator[None]:
         """An Arrow table that statements in the block know as `incoming`."""
-        self._cursor.register("incoming", rows)
-        try:
+        with _incoming(self._cursor, rows):
             yield
-        finally:
-            self._cursor.unregister("incoming")
-
-    def replace_cells(self, table: str, column: str, cells: dict[int, Any]) -> None:
-        """Set one column of some rows, by rowid."""
-        if not cells:
-            return
-        kind = self.rows("SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [table, column])[0]["data_type"]
-        with self.incoming(pa.table({"row": pa.array(cells, pa.int64()), "cell": pa.array(list(cells.values()))})):
-            self.execute(f'UPDATE "{table}" SET "{column}" = CAST(cell AS {kind}) FROM incoming WHERE "{table}".rowid = incoming."row"')
 
 
 class Reader(Protocol):
@@ -223,9 +212,9 @@ class Database:
         cursor: duckdb.DuckDBPyConnection = self._local.cursor
         return cursor
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, parameters: Sequence[Any] = (), incoming: pa.Table | None = None) -> list[dict[str, Any]]:
         """A read, fully materialised (a half-read result would hold up checkpoints); the query limits its own rows."""
-        return self._read(lambda cursor: _rows(cursor, sql, parameters))
+        return self._read(lambda cursor: _rows(cursor, sql, parameters, incoming))
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any] | None:
         """The first row of a read, or None."""
@@ -490,10 +479,20 @@ def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
         return  # DuckDB has already ended the transaction
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
-    result = cursor.execute(sql, list(parameters))
-    names = [column[0] for column in result.description or []]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+@contextmanager
+def _incoming(cursor: duckdb.DuckDBPyConnection, rows: pa.Table) -> Iterator[None]:
+    cursor.register("incoming", rows)
+    try:
+        yield
+    finally:
+        cursor.unregister("incoming")
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any], incoming: pa.Table | None = None) -> list[dict[str, Any]]:
+    with nullcontext() if incoming is None else _incoming(cursor, incoming):
+        result = cursor.execute(sql, list(parameters))
+        names = [column[0] for column in result.description or []]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _cell(value: Any) -> Any:

@@ -9,21 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from store import anchored
-from store.database import FEW, Database, Reader, Transaction
-
-COVERAGE = pa.schema(
-    [
-        ("run_id", pa.int64()),
-        ("episode_id", pa.int64()),
-        ("decision_id", pa.int64()),
-        ("number", pa.int32()),
-        ("part", pa.int32()),
-        ("track_id", pa.int64()),
-        ("start_us", pa.int64()),
-        ("end_us", pa.int64()),
-        ("level", pa.string()),
-    ]
-)
+from store.database import FEW, Database, Transaction
 
 ASSIGNMENT = pa.schema(
     [
@@ -162,16 +148,6 @@ def anchors_of_episode(database: Database, episode_id: int, decision_ids: list[i
     wanted = f"AND decision_id IN ({_list(decision_ids)})" if decision_ids is not None else ""
     found = database.rows(f"SELECT decision_id, faces FROM anchor WHERE episode_id = ? {wanted} ORDER BY decision_id", [episode_id])
     return [row for cell in found for row in anchored.rows(cell["decision_id"], episode_id, cell["faces"])]
-
-
-def coverage_of_run(database: Reader, run_id: int) -> pa.Table:
-    """COVERAGE of a run."""
-    return database.arrow(f"SELECT {', '.join(COVERAGE.names)} FROM coverage WHERE run_id = ? ORDER BY decision_id, number, track_id", [run_id])
-
-
-def add_coverage(transaction: Transaction, coverage: pa.Table) -> None:
-    """Add rows of COVERAGE."""
-    transaction.insert_arrow("coverage", coverage)
 
 
 def change_labels(transaction: Transaction, run_id: int, tracks: Sequence[int], starts: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
+import pyarrow as pa
+
 from store import anchored
 from store.database import Reader, Transaction, now
 
@@ -221,7 +223,16 @@ def bury_anchors(transaction: Transaction, people: Collection[int], cut: Cut) ->
         held = anchored.rows(row["decision_id"], row["episode_id"], row["faces"])
         (pack,) = anchored.repacked(anchors_without(held, {row["decision_id"]} if row["gone"] else (), cut))
         cells[row["id"]] = pack.cell
-    transaction.replace_cells("anchor", "faces", cells)
+    replace_cells(transaction, "anchor", "faces", cells)
+
+
+def replace_cells(transaction: Transaction, table: str, column: str, cells: dict[int, Any]) -> None:
+    """Set one column of some rows, by rowid."""
+    if not cells:
+        return
+    kind = transaction.rows("SELECT data_type FROM duckdb_columns() WHERE table_name = ? AND column_name = ?", [table, column])[0]["data_type"]
+    with transaction.incoming(pa.table({"row": pa.array(cells, pa.int64()), "cell": pa.array(list(cells.values()))})):
+        transaction.execute(f'UPDATE "{table}" SET "{column}" = CAST(cell AS {kind}) FROM incoming WHERE "{table}".rowid = incoming."row"')
 
 
 def anchors_without(rows: Iterable[anchored.Row], gone: Collection[int], cut: Cut) -> list[anchored.Row]:
@@ -283,7 +294,7 @@ def rewrite_texts(transaction: Transaction, change: Change, people_of: dict[str,
             after = change(before, people)
             if after != before:
                 cells[row["id"]] = json.dumps(after, default=str) if kind == "JSON" else after
-        transaction.replace_cells(table, column, cells)
+        replace_cells(transaction, table, column, cells)
         count += len(cells)
     return count
 

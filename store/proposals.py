@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from store import covered, ids
 from store.database import Database, Transaction, now
 
 
@@ -32,14 +36,15 @@ def waiting_about(database: Database, actor: str) -> set[tuple[int, int]]:
 
 def only_accepted_since(database: Database, actor: str, tracks: list[int], rev: int) -> int | None:
     """The newest decision about some tracks after `rev`, when all of those since come from accepted proposals of one actor; None: others decided."""
-    found = database.row(
-        """SELECT max(decision_id) AS newest, bool_and(p.proposal_id IS NOT NULL) AS own FROM (
-               SELECT DISTINCT d.decision_id, d.batch FROM decision d JOIN coverage c USING (decision_id)
-               WHERE list_contains(?::BIGINT[], c.track_id) AND d.decision_id > ?) since
-           LEFT JOIN proposal p ON p.batch = since.batch AND p.actor = ? AND p.state = 'accepted'""",
-        [tracks, rev, actor],
+    rows = database.rows(
+        """SELECT c.run_id, d.decision_id, c.covers, p.proposal_id IS NOT NULL AS own FROM decision d JOIN coverage c USING (decision_id)
+           LEFT JOIN proposal p ON p.batch = d.batch AND p.actor = ? AND p.state = 'accepted'
+           WHERE list_contains(?::BIGINT[], c.run_id) AND d.decision_id > ?""",
+        [actor, sorted({track // ids.TRACKS_PER_RUN for track in tracks}), rev],
     )
-    return int(found["newest"]) if found and found["newest"] is not None and found["own"] else None
+    about = covered.stretches(rows)
+    since = set(about.filter(pc.is_in(about["track_id"], pa.array(tracks, pa.int64())))["decision_id"].to_pylist())
+    return max(since) if since and all(row["own"] for row in rows if row["decision_id"] in since) else None
 
 
 def one(database: Database, proposal_id: int) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import re
@@ -21,7 +22,7 @@ from engine.review.draft import Target
 from engine.review.faces import RunFaces
 from engine.review.ledger import Ledger
 from engine.review.state import EpisodeState, People
-from store import anchored, decisions
+from store import anchored, audit, covered, decisions
 from store.database import FEW, Database, Transaction
 from store.journal import Journal
 from tests.desk import Bench, Seen
@@ -219,25 +220,33 @@ def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
     assert anchored.unpacked({}) == []
 
 
-def test_anchors_of_an_older_library_are_kept(tmp_path: Path) -> None:
-    """Before schema 7 they were rows, with how the face looked."""
+def test_anchors_and_coverage_of_an_older_library_are_kept(tmp_path: Path) -> None:
+    """Before schema 7 anchors were rows, with how the face looked; before schema 8 so was coverage."""
     made = Bench(tmp_path)
     made.run(made.episode(), SEEN)
+    made.call("agent:seven", "track_assign", tracks=[str(made.track(1, 0))], person="Ana", create=True)
     made.call(ANA, "track_assign", tracks=[str(made.track(1, number)) for number in (0, 3)], person="Ana", create=True)
     made.call(ANA, "track_exclude", tracks=[f"{made.track(1, 2)}@4.5-6.0"])
-    before = decisions.anchors_of_episode(made.engine.database, 1)
-    assert [len(row["t_us"]) > 2 for row in before] == [True] * 3
+    before, covers = decisions.anchors_of_episode(made.engine.database, 1), covered.of_run(made.engine.database, 1)
+    agreed = audit.agreement(made.engine.database)
+    assert len(covers) == 4
+    assert [(row["judged_s"] > 1, row["agreed_s"] == row["judged_s"]) for row in agreed] == [(True, True)]
+    assert [len(row["t_us"]) > 2 for row in before] == [True] * 4
     made.close()
     with duckdb.connect(str(tmp_path / "library.duckdb")) as connection:
-        connection.execute("DROP TABLE anchor")
         old = (resources.files("store.schema") / "0002_decisions.sql").read_text()
-        connection.execute(re.search(r"CREATE TABLE anchor \(.*?\);", old, re.DOTALL)[0])  # type: ignore[index]
+        for table in ("anchor", "coverage"):
+            connection.execute(f"DROP TABLE {table}")
+            connection.execute(re.search(rf"CREATE TABLE {table} \(.*?\);", old, re.DOTALL)[0])  # type: ignore[index]
+        connection.executemany("INSERT INTO coverage VALUES (1, 1, ?, ?, ?, ?, ?, ?, ?)", reversed(covers))
         for row in before:
             connection.execute(f"INSERT INTO anchor VALUES ({', '.join('?' * 10)})", [*row.values(), "s", [0.5, 0.25]])
         connection.execute("DELETE FROM schema_version WHERE version >= 7")
     made = Bench(tmp_path)
     after = decisions.anchors_of_episode(made.engine.database, 1)
     assert [{**row, "boxes": np.round(row["boxes"], 5).tolist()} for row in after] == before
+    assert covered.of_run(made.engine.database, 1) == covers
+    assert audit.agreement(made.engine.database) == agreed
     made.close()
 
 
@@ -263,6 +272,21 @@ def test_whole_tracks_are_remembered_by_the_same_faces_as_any_stretch() -> None:
         assert [at for row in held for at in row["t_us"]] == faces.t_us[found].tolist()
         assert [len(row["t_us"]) for row in held] == sizes_found.tolist()
         assert np.allclose(np.reshape([at for row in held for at in row["boxes"]], (-1, 4)), faces.boxes[found], atol=0.5 / anchored.STEPS + 1e-6)
+
+
+def test_a_decision_leaves_nothing_to_the_garbage_collector(bench: Bench) -> None:
+    """What it leaves in circles is looked for while somebody waits: half a second after a few hundred decisions about a large cluster."""
+    verbs = [("cluster_assign", {"cluster_id": bench.cluster(1, 0), "person": "Ana", "create": True}), ("decision_undo", {}), ("decision_redo", {})]
+    for operation, parameters in verbs * 2:
+        bench.call(ANA, operation, **parameters)
+    gc.collect()
+    gc.disable()
+    try:
+        for operation, parameters in verbs:
+            bench.call(ANA, operation, **parameters)
+        assert gc.collect() < 10
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("kinds", [1, 2, 30])

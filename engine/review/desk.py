@@ -17,8 +17,8 @@ from engine.review.draft import Draft, Entry, Plan
 from engine.review.faces import Look, RunFaces, looks_of
 from engine.review.fold import Piece
 from engine.review.ledger import Ledger
-from engine.review.state import EpisodeState, People, coverage
-from store import anchored, decisions, facebank, questions, results
+from engine.review.state import EpisodeState, People
+from store import anchored, covered, decisions, facebank, questions, results
 from store.database import Transaction, now
 from store.remembered import Remembered
 
@@ -205,14 +205,13 @@ class Desk:
         for state in outcome.after.values():
             self._relabel(transaction, state)
             mine = [cover for d in outcome.decisions if d.episode_id == state.episode_id for cover in outcome.covers[d.decision_id]]
-            if mine:
-                decisions.add_coverage(transaction, coverage(state.run_id, state.episode_id, mine))
+            covered.add(transaction, state.run_id, state.episode_id, mine)
         everywhere = [*self.people().decisions, *(d for d in outcome.decisions if d.episode_id is None)]
         people.refresh(transaction, everywhere, [d for d in outcome.decisions if d.verb != "person_create"])  # those are as they were just made
 
     def _relabel(self, transaction: Transaction, state: EpisodeState) -> None:
         """Bring the labels in the store from one state to the next: changed where they are, unless pieces begin or end elsewhere now."""
-        staying = state.moved.staying
+        staying = state.moved.staying()
         changed = {name: staying.after[name] for name in staying.differing((*decisions.LABEL, "rejected"))}
         if "rejected" in changed:  # the same for all
             changed["rejected"] = ([*sorted(changed["rejected"][0])],) * len(changed["rejected"])

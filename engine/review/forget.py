@@ -18,8 +18,8 @@ from engine.review import forget_artefacts, forget_faces, forget_scan, rerun
 from engine.review.decision import LABELS, Cover
 from engine.review.forget_plan import Going, holds
 from engine.review.scrub import Scrub
-from engine.review.state import coverage, covers_of
-from store import anchored, backups, decisions, erase, repair, results, work
+from engine.review.state import covers_of_run
+from store import anchored, backups, covered, decisions, erase, repair, results, work
 from store.atomic import atomic_path
 from store.commit_point import commit_point
 from store.database import Reader, Transaction
@@ -116,7 +116,7 @@ def _commit(engine: Engine, going: Going, people_of: dict[str, frozenset[int]]) 
         for run_id, held in going.stretches.items():
             episode_id = results.episode_of_run(transaction, run_id)
             covers = [Cover(decision_id, number, 0, *stretch) for number, stretch in enumerate(held)]
-            decisions.add_coverage(transaction, coverage(run_id, episode_id, covers))
+            covered.add(transaction, run_id, episode_id, covers)
         for run_id in going.runs:
             rerun.apply(database, transaction, results.episode_of_run(transaction, run_id), run_id)
         command.result = {**_answer(engine, going), "proof": None}
@@ -131,7 +131,7 @@ def _others_on_them(transaction: Reader, going: Going) -> erase.Cut:
         by_track: dict[int, list[Span]] = defaultdict(list)
         for track, start, end, _ in held:
             by_track[track].append((start, end))
-        for cover in covers_of(decisions.coverage_of_run(transaction, run_id)):
+        for cover in covers_of_run(transaction, run_id):
             spans = [(max(a, cover.start_us), min(b, cover.end_us)) for a, b in by_track.get(cover.track_id, [])]
             if cover.decision_id in labels:
                 found[cover.decision_id, cover.number] += [span for span in spans if span[0] < span[1]]
@@ -148,7 +148,7 @@ def _tombstones(transaction: Transaction, going: Going, scrub: Scrub) -> None:
         after = before if spared else _parameters(before, gone, scrub)
         if after != before:
             cells[row["id"]] = json.dumps(after)
-    transaction.replace_cells("decision", "parameters", cells)
+    erase.replace_cells(transaction, "decision", "parameters", cells)
 
 
 def _tombstone(transaction: Transaction, going: Going, scrub: Scrub) -> int:

@@ -54,7 +54,6 @@ class Moved:
         """Fields that are not what they were."""
         return [name for name in fields if self.before[name] != self.after[name]]
 
-    @cached_property
     def staying(self) -> Moved:
         """Those whose pieces begin and end where they did, with the same people decided not to be there; or the same for all of them now."""
         if not self.differing(("start_us", "end_us")) and (not self.differing(("rejected",)) or len(set(self.after["rejected"])) == 1):

@@ -11,8 +11,8 @@ import pyarrow as pa
 from engine.review import anchors
 from engine.review.decision import Cover, Decision, read
 from engine.review.fold import MachineTrack
-from engine.review.state import EpisodeState, People, build, coverage, covers_of
-from store import anchored, decisions, results
+from engine.review.state import EpisodeState, People, build, covers_of_run
+from store import anchored, covered, decisions, results
 from store.database import Database, Reader, Transaction
 
 
@@ -23,7 +23,7 @@ def apply(database: Database, transaction: Transaction, episode_id: int, run_id:
         transaction: holds the run's machine results; `database` may not see them yet.
     """
     state, new = fold_run(database, transaction, episode_id, run_id)
-    decisions.add_coverage(transaction, coverage(run_id, episode_id, new))
+    covered.add(transaction, run_id, episode_id, new)
     transaction.execute("DELETE FROM assignment WHERE run_id = ?", [run_id])
     transaction.insert_arrow("assignment", state.rows(sorted(state.tracks)))
     transaction.execute("UPDATE run SET settled_seq = -1 WHERE run_id = ?", [run_id])
@@ -33,11 +33,11 @@ def fold_run(database: Database, transaction: Reader, episode_id: int, run_id: i
     """A run under every decision about its episode, and the covers of those it did not know yet; nothing is written."""
     tracks = {row["track_id"]: MachineTrack(**row) for row in results.machine_labels(transaction, run_id)}
     known = [read(row) for row in decisions.of_episode(database, episode_id)]
-    covered = covers_of(decisions.coverage_of_run(transaction, run_id))
-    missing = [d for d in known if d.level is not None and d.decision_id not in {c.decision_id for c in covered}]
+    old = covers_of_run(transaction, run_id)
+    missing = [d for d in known if d.level is not None and d.decision_id not in {c.decision_id for c in old}]
     new = _find(database, transaction, episode_id, run_id, missing) if missing else []
     show_id = transaction.rows("SELECT show_id FROM episode WHERE episode_id = ?", [episode_id])[0]["show_id"]
-    return build(run_id, episode_id, show_id, tracks, known, People.load(database), [*covered, *new]), new
+    return build(run_id, episode_id, show_id, tracks, known, People.load(database), [*old, *new]), new
 
 
 def _find(database: Database, transaction: Reader, episode_id: int, run_id: int, missing: list[Decision]) -> list[Cover]:

@@ -6,15 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any
 
 import pyarrow as pa
 
-from engine.review.decision import Cover, Decision, erased, read, touches, voided
+from engine.review.decision import Cover, Decision, erased, made_cover, read, touches, voided
 from engine.review.fold import FRESH, MachineTrack, Piece, Rulebook, Trail, fold_tracks, follow
 from engine.review.moved import Columns, Moved, columns_of
-from store import decisions, ids, results
-from store.database import Database
+from store import covered, decisions, ids, results
+from store.database import Database, Reader
 
 SPLIT_CLUSTERS_FROM = ids.CLUSTERS_PER_RUN // 2
 """Numbers of clusters made by taking members out of another begin here; the machine's are below."""
@@ -68,7 +67,7 @@ class EpisodeState:
         show = database.row("SELECT show_id FROM episode WHERE episode_id = ?", [episode_id])
         assert show is not None
         tracks = {row["track_id"]: MachineTrack(**row) for row in results.machine_labels(database, run_id)}
-        covers = covers_of(decisions.coverage_of_run(database, run_id))
+        covers = covers_of_run(database, run_id)
         known = [read(row) for row in decisions.of_episode(database, episode_id)]
         return build(run_id, episode_id, show["show_id"], tracks, known, people, covers)
 
@@ -150,17 +149,9 @@ class EpisodeState:
         )
 
 
-def covers_of(coverage: pa.Table) -> list[Cover]:
-    """Covers from rows of COVERAGE."""
-    names = ("decision_id", "number", "part", "track_id", "start_us", "end_us", "level")
-    return [Cover(*row) for row in zip(*(coverage[name].to_pylist() for name in names), strict=True)]
-
-
-def coverage(run_id: int, episode_id: int, covers: Sequence[Cover]) -> pa.Table:
-    """Rows of COVERAGE from covers."""
-    columns: dict[str, Any] = {"run_id": [run_id] * len(covers), "episode_id": [episode_id] * len(covers)}
-    cells = zip(*covers, strict=True) if covers else [()] * len(Cover._fields)
-    return pa.table({**columns, **dict(zip(Cover._fields, cells, strict=True))}, schema=decisions.COVERAGE)
+def covers_of_run(database: Reader, run_id: int) -> list[Cover]:
+    """What decisions cover in a run, by decision."""
+    return list(map(made_cover, covered.of_run(database, run_id)))
 
 
 def build(
