@@ -274,6 +274,23 @@ def test_whole_tracks_are_remembered_by_the_same_faces_as_any_stretch() -> None:
         assert np.allclose(np.reshape([at for row in held for at in row["boxes"]], (-1, 4)), faces.boxes[found], atol=0.5 / anchored.STEPS + 1e-6)
 
 
+def test_paths_are_kept_by_as_few_faces_as_half_a_second_allows() -> None:
+    """Against going through each path face by face; the faces move in straight lines, so that none is kept for its place."""
+    rng = np.random.default_rng(8)
+    sizes = rng.integers(1, 60, 40)
+    t_us = np.concatenate([np.sort(rng.choice(9_000_000, size, replace=False)) for size in sizes])
+    path = np.repeat(np.arange(len(sizes)), sizes)
+    boxes = np.array([0.1, 0.1, 0.4, 0.6], np.float32) + 1e-8 * t_us[:, None].astype(np.float32)
+    expected = []
+    for low, high in itertools.pairwise([0, *np.cumsum(sizes)]):
+        at = low
+        while at < high:
+            expected.append(at)
+            within = [row for row in range(at + 1, high) if t_us[row] - t_us[at] <= 500_000]
+            at = within[-1] if within else at + 1
+    assert np.flatnonzero(anchors.sample(path, t_us, boxes)).tolist() == expected
+
+
 def test_a_decision_leaves_nothing_to_the_garbage_collector(bench: Bench) -> None:
     """What it leaves in circles is looked for while somebody waits: half a second after a few hundred decisions about a large cluster."""
     verbs = [("cluster_assign", {"cluster_id": bench.cluster(1, 0), "person": "Ana", "create": True}), ("decision_undo", {}), ("decision_redo", {})]

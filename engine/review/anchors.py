@@ -51,8 +51,8 @@ class Faces:
 
 
 def sample(path: NDArray[np.int64], t_us: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which faces of some paths are kept: the first and last of each, one at least every half second where there are any, and those that the
-    path drawn without them would miss.
+    """Which faces of some paths are kept: the first and last of each, between them as few as leave no more than half a second without one where there
+    are any, and those that the path drawn without them would miss.
 
     Args:
         path: (n,) which path each face is of, ascending; t_us: (n,) ascending within a path; boxes: (n, 4).
@@ -60,9 +60,15 @@ def sample(path: NDArray[np.int64], t_us: NDArray[np.int64], boxes: NDArray[np.f
     if not len(path):
         return np.zeros(0, bool)
     begins = np.diff(path, prepend=path[0] - 1) != 0
-    first = t_us[begins][np.cumsum(begins) - 1]
-    beat = (t_us - first) // (SAMPLE_US // 2)
-    kept = begins | (np.diff(beat, prepend=-1) != 0) | np.append(begins[1:], True)
+    ends = np.append(begins[1:], True)
+    kept = begins | ends
+    number = np.cumsum(begins) - 1
+    last, key = np.flatnonzero(ends), number * (int(t_us.max()) + SAMPLE_US + 1) + t_us
+    at = np.flatnonzero(begins & ~ends)
+    while len(at):  # all paths at once, from one kept face to the next
+        at = np.minimum(np.maximum(np.searchsorted(key, key[at] + SAMPLE_US, "right") - 1, at + 1), last[number[at]])
+        kept[at] = True
+        at = at[~ends[at]]
     place = np.arange(len(path))
     before = np.maximum.accumulate(np.where(kept, place, 0))
     after = np.minimum.accumulate(np.where(kept, place, len(path) - 1)[::-1])[::-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -72,12 +73,13 @@ class Plan:
 
 def targets_of(pieces: Iterable[Piece], part: int = 0) -> tuple[Target, ...]:
     """Pieces as targets, neighbours of one track joined."""
-    spans = [(*_span(piece), part) for piece in pieces]
-    if len(set(map(itemgetter(0), spans))) == len(spans):
-        return tuple(map(_made_target, spans))
+    spans = list(map(_span, pieces))
+    tracks, starts, ends = zip(*spans, strict=True) if spans else ((), (), ())
+    if len(set(tracks)) == len(tracks):
+        return tuple(map(_made_target, zip(tracks, starts, ends, repeat(part), strict=False)))
     found: list[Target] = []
     last = None
-    for track_id, start, end, _ in spans:
+    for track_id, start, end in spans:
         if last is not None and last.track_id == track_id and last.end_us == start:
             last = found[-1] = Target(track_id, found[-1].start_us, end, part)
         else:
