@@ -116,7 +116,7 @@ class Analysis:
         missing = [
             stage
             for stage, key in (("observe", segment.observe_key), ("track", segment.track_key))
-            if not await self.engine.in_thread(artefacts.exists, stage, key)
+            if not await self.engine.in_thread(artefacts.take, stage, key)
         ]
         for stage in ("observe", "track"):
             if stage not in missing:
@@ -165,7 +165,7 @@ class Analysis:
         return run_id
 
     async def _identify(self, pool: WorkerPool, key: str, gallery: people.KnownFaces, calibration: dict[str, Any], scratch: Path) -> None:
-        if await self.engine.in_thread(self.engine.artefacts.exists, "identify", key):
+        if await self.engine.in_thread(self.engine.artefacts.take, "identify", key):
             await self.handle.log("identify", "cached")
             return
         await self.engine.in_thread(gallery.save, scratch / "gallery.npz")

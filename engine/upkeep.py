@@ -25,11 +25,17 @@ DAY_S = 86_400.0
 
 @dataclass(frozen=True)
 class Waste:
-    """Something to remove: which kind, where, and how many bytes it holds."""
+    """Something to remove: which kind, where, how many bytes it holds, and when it was last used."""
 
     kind: str
     path: Path
     bytes: int
+    modified: float
+
+    @classmethod
+    def of(cls, kind: str, path: Path) -> Waste:
+        """What is there now."""
+        return cls(kind, path, folder_bytes(path), _modified(path))
 
 
 def folder_bytes(folder: Path) -> int:
@@ -46,8 +52,10 @@ def _bytes(path: Path) -> int:
 
 
 def remove(found: list[Waste]) -> None:
-    """Remove what was found; what is gone already is no error."""
+    """Remove what was found, unless it was taken up since; what is gone already is no error."""
     for waste in found:
+        if _modified(waste.path) > waste.modified:
+            continue
         if waste.path.is_dir() and not waste.path.is_symlink():
             shutil.rmtree(waste.path, ignore_errors=True)
         else:
@@ -65,7 +73,7 @@ def leftovers(home: Path, older_than_s: float) -> list[Waste]:
     places += [path for folder in ("exports", "media", "models", "backups") for path in (home / folder).glob("**/.*.tmp")]
     found = [path for path in places if _modified(path) <= before]
     found += [path for path in (home / "artefacts").glob("*/*/.*.tmp") if not _alive(path)]
-    return [Waste("half-written", path, folder_bytes(path)) for path in found]
+    return [Waste.of("half-written", path) for path in found]
 
 
 def _modified(path: Path) -> float:
@@ -93,7 +101,7 @@ def unused_pictures(engine: Engine) -> list[Waste]:
     before = time.time() - YOUNG_S
     old = [path for path in _files(engine.media.folder) if _modified(path) <= before]
     needed = results.pictures_in_use(engine.database)
-    return [Waste("picture", path, _bytes(path)) for path in old if path.name not in needed]
+    return [Waste.of("picture", path) for path in old if path.name not in needed]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -109,7 +117,7 @@ def unused_artefacts(engine: Engine) -> list[Waste]:
     limit = max(oldest, waiting.timestamp()) if waiting is not None else time.time()
     needed = results.artefacts_in_use(engine.database)
     unused = [path for path in made if (path.parent.parent.name, path.name) not in needed and _modified(path) <= limit]
-    return [Waste("stage result", path, folder_bytes(path)) for path in unused]
+    return [Waste.of("stage result", path) for path in unused]
 
 
 def waste(engine: Engine) -> list[Waste]:

@@ -94,8 +94,11 @@ def test_stage_results_stay_while_a_run_or_a_job_may_use_them(engine: Engine) ->
     assert [waste.path for waste in upkeep.unused_artefacts(engine)] == [before]
     work.end_job(engine.database, job, "done")
     assert {waste.path for waste in upkeep.unused_artefacts(engine)} == {free, before}
-    upkeep.remove(upkeep.unused_artefacts(engine))
-    assert used.is_dir() and not free.exists()
+    found = upkeep.unused_artefacts(engine)
+    assert engine.artefacts.take("observe", before.name)
+    upkeep.remove(found)
+    assert used.is_dir() and before.is_dir() and not free.exists(), "taken up after it was found"
+    assert not engine.artefacts.take("observe", free.name)
 
 
 def test_purge_says_what_it_would_remove_and_then_removes_it(client: Client) -> None:
