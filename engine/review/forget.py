@@ -204,7 +204,7 @@ def _facts(facts: dict[str, Any], going: Going, scrub: Scrub, cut: erase.Cut) ->
         }
         for row in facts.get("decisions", [])
     ]
-    changed["anchors"] = erase.anchors_without(anchored.unpacked(facts.get("anchors", [])), gone, cut)
+    changed["anchors"] = anchored.joined(anchored.repacked(erase.anchors_without(anchored.unpacked(facts.get("anchors", [])), gone, cut)))
     return changed
 
 
