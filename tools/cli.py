@@ -87,6 +87,11 @@ def build_parser() -> argparse.ArgumentParser:
 def run_video(client: wire.Client, given: argparse.Namespace) -> int:
     """Add a video, analyse it and show the totals; a second time nothing is left to do."""
     operations = wire.operations()
+    settings = arguments.settings(given.settings or [])
+    if settings:
+        from engine.config import Config
+
+        Config(client.home, settings)  # what is wrong with them is said before anything is added
     added = client.call("episode_add", arguments.parameters(given, operations["episode_add"]))
     for variable in client.environment_differs():
         _say(f"note: the running engine was started without {variable}; `rollcall engine stop` lets the next command start one with it.")
@@ -95,7 +100,7 @@ def run_video(client: wire.Client, given: argparse.Namespace) -> int:
         _say(f"{given.path} is in the library as episode {episode_id} ({added['title']}, show {added['show']}).")
     for warning in added["warnings"]:
         _say(f"note: {warning}")
-    job = client.call("episode_analyse", {"episode": episode_id, "settings": arguments.settings(given.settings or [])})
+    job = client.call("episode_analyse", {"episode": episode_id, "settings": settings})
     _say(f"job {job['job_id']}: analysing episode {episode_id}")
     result = follow(client, job["job_id"])["result"]
     _say(" ".join(filter(None, (result["models"], result["better"]))))
