@@ -232,7 +232,7 @@ def test_names_that_mean_nothing(rollcall: Terminal) -> None:
     rollcall.fails("an unknown episode", "totals", "show", "the-show-s01e01", status=2)
     rollcall.fails("an unknown setting", "config", "show", "nothing", status=2)
     rollcall.fails("a setting that is none, of a run", "run", str(path), "--set", "observe.speed=2", status=2)
-    assert json.loads(rollcall("episode", "list", "--json")[1])["rows"] == [], "nothing was added"
+    assert str(path) not in rollcall("episode", "list", "--json")[1], "nothing was added"
     added = json.loads(rollcall("episode", "add", str(path), "--json")[1])
     rollcall.fails("an episode that was not analysed", "export", "create", str(added["episode_id"]), status=2)
     said = rollcall.fails("a wrong value of a setting", "episode", "analyse", str(added["episode_id"]), "--set", "observe.fps=fast", status=2)

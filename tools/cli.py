@@ -88,10 +88,7 @@ def run_video(client: wire.Client, given: argparse.Namespace) -> int:
     """Add a video, analyse it and show the totals; a second time nothing is left to do."""
     operations = wire.operations()
     settings = arguments.settings(given.settings or [])
-    if settings:
-        from engine.config import Config
-
-        Config(client.home, settings)  # what is wrong with them is said before anything is added
+    client.call("config_show", {"settings": settings})  # what is wrong with them is said before anything is added
     added = client.call("episode_add", arguments.parameters(given, operations["episode_add"]))
     for variable in client.environment_differs():
         _say(f"note: the running engine was started without {variable}; `rollcall engine stop` lets the next command start one with it.")

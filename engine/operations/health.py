@@ -106,13 +106,14 @@ class ConfigShow(Result):
 
 class ConfigParams(Params):
     section: str | None = Field(None, description="Only this section, for instance track.", json_schema_extra={"positional": True})
+    settings: dict[str, str | int | float | bool] = Field(default_factory=dict, description="As an analysis with these of its own would have them.")
 
 
 @operation("read", "admin", params=ConfigParams, result=ConfigShow)
 def config_show(context: Context, p: ConfigParams) -> ConfigShow:
     """Show every setting: its value, what it means and where the value came from."""
     # Read afresh: an analysis started now reads the file as it is now.
-    current = config.Config(context.engine.home)
+    current = config.Config(context.engine.home, p.settings)
     values = config.flatten(current.settings)
     if p.section is not None and p.section not in config.Settings.model_fields:
         raise BadInput(f"There is no section {p.section!r}.", f"There are: {', '.join(config.Settings.model_fields)}.")
