@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 ANCHOR = np.dtype([("start_us", "<i8"), ("end_us", "<i8"), ("number", "<i4"), ("part", "<i4"), ("faces", "<i4")])
 """A stretch of time with its place among the decision's anchors and how many samples its path has."""
 
-FACE = np.dtype([("after_us", "<i4"), ("box", "<i2", 4)])
-"""A sample: microseconds after the one before it, after the anchor's start for the first; x1 y1 x2 y2 in steps."""
+FACE, FAR = (np.dtype([("after_us", after), ("box", "<i2", 4)]) for after in ("<i4", "<i8"))
+"""A sample: microseconds after the one before it, after the anchor's start for the first; x1 y1 x2 y2 in steps. FAR where half an hour or more lies
+between two of a path: all that were in between were forgotten."""
 
 STEPS = 20_000
 """Boxes are kept in steps of this part of the picture: a tenth of a pixel of 1920. They may lie outside of it by half its size."""
 
-_MARK = b"\x01"
-"""Cells begin with it; older ones are JSON."""
+_MARKS = {b"\x01": FACE, b"\x02": FAR}
+"""Cells begin with one of these, and their samples are such; older ones are JSON."""
 
 _DECIMAL_STEPS = 100_000
 """The steps of boxes that were kept as decimal numbers."""
@@ -46,7 +47,7 @@ def steps(boxes: NDArray[np.float32]) -> NDArray[np.int16]:
 
 @dataclass(frozen=True)
 class Pack:
-    """The anchors of a decision: (anchors,) ANCHOR and (samples,) FACE, the samples of all paths in a row."""
+    """The anchors of a decision: (anchors,) ANCHOR and (samples,) FACE or FAR, the samples of all paths in a row."""
 
     decision_id: int
     episode_id: int
@@ -56,7 +57,8 @@ class Pack:
     @cached_property
     def cell(self) -> bytes:
         """As the library keeps it: a mark, how many anchors, the anchors, the samples."""
-        return b"".join((_MARK, len(self.anchors).to_bytes(4, "little"), self.anchors.tobytes(), self.faces.tobytes()))
+        mark = next(mark for mark, kind in _MARKS.items() if kind == self.faces.dtype)
+        return b"".join((mark, len(self.anchors).to_bytes(4, "little"), self.anchors.tobytes(), self.faces.tobytes()))
 
     def facts(self) -> dict[str, Any]:
         """As the journal keeps it."""
@@ -75,17 +77,17 @@ def pack(
 
     Args:
         stretches: (anchors,) each: number, part, start_us, end_us; faces: (anchors,) samples of each; t_us (n,), boxes (n, 4) in steps: of all, in a
-            row. Two samples of one path are less than half an hour apart.
+            row.
     """
-    anchors, samples = np.empty(len(faces), ANCHOR), np.empty(len(t_us), FACE)
+    anchors = np.empty(len(faces), ANCHOR)
     for name, values in zip(("number", "part", "start_us", "end_us"), stretches, strict=True):
         anchors[name] = values
     anchors["faces"] = faces
     after = np.diff(t_us, prepend=0)
     begins = (np.cumsum(faces) - faces)[faces > 0]
     after[begins] = t_us[begins] - anchors["start_us"][faces > 0]
+    samples = np.empty(len(t_us), FACE if (np.abs(after) <= np.iinfo("<i4").max).all() else FAR)
     samples["after_us"], samples["box"] = after, boxes
-    assert (samples["after_us"] == after).all(), "samples of one path are too far apart"
     return Pack(decision_id, episode_id, anchors, samples)
 
 
@@ -111,10 +113,11 @@ def joined(packs: Sequence[Pack]) -> list[dict[str, Any]]:
 
 def rows(decision_id: int, episode_id: int, cell: bytes) -> list[Row]:
     """The anchors in a cell of the library."""
-    if not cell.startswith(_MARK):
+    kind = _MARKS.get(cell[:1])
+    if kind is None:
         return unpacked(json.loads(cell))
     anchors = np.frombuffer(cell, ANCHOR, int.from_bytes(cell[1:5], "little"), 5)
-    faces = np.frombuffer(cell, FACE, offset=5 + anchors.nbytes)
+    faces = np.frombuffer(cell, kind, offset=5 + anchors.nbytes)
     boxes = (faces["box"] / STEPS).tolist()
     after, found, low = faces["after_us"].tolist(), [], 0
     for start, end, number, part, length in anchors.tolist():

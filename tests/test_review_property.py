@@ -100,7 +100,7 @@ class Review:
 
     def verb(self) -> tuple[str, dict[str, Any]]:
         rng, state = self.rng, self.state()
-        pieces = state.all_pieces()
+        pieces = list(state.all_pieces())
         piece = rng.choice(pieces)
         clusters = sorted({one.cluster_id for one in pieces})
         person = rng.choice(NAMES)

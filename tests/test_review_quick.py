@@ -185,7 +185,9 @@ def decimal(rows: list[dict[str, Any]]) -> list[dict[str, list[Any]]]:
     return found
 
 
-def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
+@pytest.mark.parametrize("far", [9, 12])
+def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path, far: int) -> None:
+    """Also when the middle of a path was forgotten, and hours lie between two of its samples."""
     rng = np.random.default_rng(3)
     counts = [0, 3, 1, 0, 7]
     rows = [
@@ -196,7 +198,7 @@ def test_paths_come_back_from_the_journal_as_they_were(tmp_path: Path) -> None:
             "episode_id": 9,
             "start_us": number,
             "end_us": 10**10 + number,
-            "t_us": np.sort(rng.integers(number, 10**9, count)).tolist(),
+            "t_us": np.sort(rng.integers(number, 10**far, count)).tolist(),
             "boxes": rng.random(4 * count, np.float32).tolist(),
         }
         for number, count in enumerate(counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -135,9 +135,9 @@ class EpisodeState:
         """Whether a decision is about somebody who was forgotten: it is never taken back."""
         return self.decisions[decision_id].person_id in self.rules.erased
 
-    def all_pieces(self) -> list[Piece]:
+    def all_pieces(self) -> Iterator[Piece]:
         """Every piece, by track and time."""
-        return [piece for pieces in self.pieces.values() for piece in pieces]
+        return chain.from_iterable(self.pieces.values())
 
     def rows(self, tracks: Iterable[int]) -> pa.Table:
         """ASSIGNMENT rows of some tracks."""

@@ -117,7 +117,7 @@ def aim_at_cluster(desk: Desk, database: Database, cluster_id: int, part: int = 
         NotFound, Conflict: there is no such cluster in what the episode shows.
     """
     state = desk.state(episode_of_run(database, ids.run_of_cluster(cluster_id), f"cluster {cluster_id}"))
-    members = [piece for pieces in state.pieces.values() for piece in pieces if piece.cluster_id == cluster_id]
+    members = [piece for piece in state.all_pieces() if piece.cluster_id == cluster_id]
     if not members:
         raise NotFound(f"There is no cluster {cluster_id}.", "`rollcall cluster list --episode EPISODE` lists them.")
     return of_pieces(state, "cluster", members, part)
