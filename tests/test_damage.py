@@ -137,14 +137,25 @@ def test_truncated_log_loses_nothing(tmp_path: Path, share: float) -> None:
     assert use(tmp_path) == ["first", "second", "third"]
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_log_damaged_in_the_middle_is_cut_there_and_the_journal_knows_the_rest(tmp_path: Path, share: float) -> None:
-    log = bytearray(_log_of_two(tmp_path))
-    at = int(len(log) * share)
-    log[at : at + 32] = bytes(byte ^ 0xFF for byte in log[at : at + 32])
-    (tmp_path / "library.duckdb.wal").write_bytes(log)
+def _damage(home: Path, log: bytes, at: int) -> None:
+    (home / "library.duckdb.wal").write_bytes(log[:at] + bytes(byte ^ 0xFF for byte in log[at : at + 32]) + log[at + 32 :])
+
+
+@pytest.mark.parametrize("words", [b"second", b"third"])
+@pytest.mark.parametrize("last", [False, True])
+def test_log_damaged_in_the_middle_is_cut_there_and_the_journal_knows_the_rest(tmp_path: Path, words: bytes, last: bool) -> None:
+    log = _log_of_two(tmp_path)
+    _damage(tmp_path, log, (log.rindex if last else log.index)(words))
     assert use(tmp_path) == ["first", "second", "third"]
     assert "write-ahead log" in repair.notes(tmp_path)[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.6, 0.8, 0.9])
+def test_log_damaged_anywhere_loses_nothing(tmp_path: Path, share: float) -> None:
+    """Also where the length of an entry is: to DuckDB the log ends there, as one does that was cut short."""
+    log = _log_of_two(tmp_path)
+    _damage(tmp_path, log, int(len(log) * share))
+    assert use(tmp_path) == ["first", "second", "third"]
 
 
 def test_backup_is_made_without_dropping_the_lock_and_holds_everything(tmp_path: Path) -> None:
